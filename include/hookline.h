@@ -1,0 +1,7 @@
+/* Hookline as a library. */
+#ifndef HOOKLINE_H
+#define HOOKLINE_H
+
+#include <hookline/dispatcher.h>
+
+#endif
