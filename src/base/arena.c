@@ -1,8 +1,8 @@
 /* The bump allocator: a chain of blocks, newest first; only the newest is bumped.
  *
- * A piece that does not fit the newest block opens another, twice as large as the last up to BLOCK_MAX; a piece too large
- * for that gets a block of its own behind the newest, so that the room left there is not lost. ENOMEM and going past max
- * both give NULL and leave the arena as it was. */
+ * A piece that does not fit the newest block opens another, twice as large as the last up to BLOCK_MAX; a piece too
+ * large for that gets a block of its own behind the newest, so that the room left there is not lost. ENOMEM and
+ * going past max both give NULL and leave the arena as it was. */
 #include "base/arena.h"
 #include "base/defs.h"
 

@@ -1,9 +1,9 @@
 /* The growable buffer.
  *
- * Appending makes room first: if the free tail is too short, consumed bytes at the front are dropped when that costs
- * no more than they are worth (or when only that keeps the length under max), else memory doubles. Failures — ENOMEM, past
- * max, a length that overflows — leave the content as it was and set `failed`, after which every append does nothing until
- * hl_buf_reset or hl_buf_fini. */
+ * Appending makes room first: if the free tail is too short, consumed bytes at the front are dropped when that
+ * costs no more than they are worth (or when only that keeps the length under max), else memory doubles. Failures —
+ * ENOMEM, past max, a length that overflows — leave the content as it was and set `failed`, after which every
+ * append does nothing until hl_buf_reset or hl_buf_fini. */
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/defs.h"

@@ -1,7 +1,7 @@
 /* The end of a process whose state can no longer be trusted: say what failed, show the last log lines, abort.
  *
- * Only write(2) is used: the heap may be damaged and stdio's locks may be held. A second failure while printing aborts at
- * once. */
+ * Only write(2) is used: the heap may be damaged and stdio's locks may be held. A second failure while printing
+ * aborts at once. */
 #include "base/check.h"
 #include "base/log.h"
 

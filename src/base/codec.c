@@ -1,6 +1,6 @@
-/* Bytes to text and back. Encoders cannot fail and write no NUL; decoders accept exactly what the encoder of the same name
- * produces (hex digits in either case) and refuse everything else, so that a value has one spelling only. On refusal the
- * output may be partly written. */
+/* Bytes to text and back. Encoders cannot fail and write no NUL; decoders accept exactly what the encoder of the
+ * same name produces (hex digits in either case) and refuse everything else, so that a value has one spelling only.
+ * On refusal the output may be partly written. */
 #include "base/codec.h"
 #include "base/check.h"
 

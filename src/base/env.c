@@ -1,5 +1,5 @@
-/* The real clocks and the kernel's random bytes. None of the three may fail on a supported kernel; if one does, nothing
- * that depends on time or secrets would be right any more, so the process ends. */
+/* The real clocks and the kernel's random bytes. None of the three may fail on a supported kernel; if one does,
+ * nothing that depends on time or secrets would be right any more, so the process ends. */
 #include "base/env.h"
 #include "base/check.h"
 

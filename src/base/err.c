@@ -1,7 +1,7 @@
 /* Error codes as text, and the filling of struct hl_err.
  *
- * The happy path never comes here. Each setter formats into a local buffer first, so that an argument may point into the
- * very error being overwritten ("%s", err->text). A text that does not fit is cut; the code is never lost. */
+ * The happy path never comes here. Each setter formats into a local buffer first, so that an argument may point
+ * into the very error being overwritten ("%s", err->text). A text that does not fit is cut; the code is never lost. */
 #include "base/err.h"
 #include "base/defs.h"
 

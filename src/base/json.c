@@ -1,9 +1,10 @@
 /* The JSON check.
  *
- * hl_json_check goes once over the text: a loop around "a value starts here" and "a value has ended", with one bit per open
- * bracket in a 64-bit word instead of recursion. Strings are scanned eight bytes at a time while they are plain ASCII.
- * Failures: the first byte that no longer fits the grammar (HL_ESYNTAX, text names what and where), a bracket too deep
- * (HL_ETOOBIG). Every read is bounded by the slice; no byte behind it is looked at. Walking the text is jsonwalk.c's. */
+ * hl_json_check goes once over the text: a loop around "a value starts here" and "a value has ended", with one bit
+ * per open bracket in a 64-bit word instead of recursion. Strings are scanned eight bytes at a time while they are
+ * plain ASCII. Failures: the first byte that no longer fits the grammar (HL_ESYNTAX, text names what and where), a
+ * bracket too deep (HL_ETOOBIG). Every read is bounded by the slice; no byte behind it is looked at. Walking the
+ * text is jsonwalk.c's. */
 #include "base/json_scan.h"
 #include "base/defs.h"
 #include "base/err.h"
@@ -160,8 +161,8 @@ struct nesting {
 	unsigned depth, max;
 };
 
-/* After a value: eats commas and closing brackets up to the next value's start. *p becomes NULL on a failure; true when the
- * outermost value has ended. */
+/* After a value: eats commas and closing brackets up to the next value's start. *p becomes NULL on a failure; true
+ * when the outermost value has ended. */
 static inline bool end_value(struct reader *r, struct nesting *n, const char **p)
 {
 	while (n->depth > 0) {

@@ -1,6 +1,6 @@
-/* The JSON writer. It keeps no stack: a comma is due exactly when the last thing written was a complete value, and an end
- * bracket completes one. Whether members and brackets match is the caller's grammar; whether memory sufficed is asked of the
- * buffer at the end. */
+/* The JSON writer. It keeps no stack: a comma is due exactly when the last thing written was a complete value, and
+ * an end bracket completes one. Whether members and brackets match is the caller's grammar; whether memory sufficed
+ * is asked of the buffer at the end. */
 #include "base/json.h"
 #include "base/check.h"
 #include "base/defs.h"

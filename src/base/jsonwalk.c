@@ -1,10 +1,10 @@
-/* Reading a JSON text that hl_json_check has accepted: where its values begin and end, what its strings say, and whether
- * an object has the members it should have.
+/* Reading a JSON text that hl_json_check has accepted: where its values begin and end, what its strings say, and
+ * whether an object has the members it should have.
  *
- * Nothing is built: a value is a slice of the text, found again on every walk. Memory is needed only for a string with
- * escapes. What the check cannot refuse fails here: half a surrogate pair or U+0000 where a text is wanted (HL_ESYNTAX), a
- * member of the wrong type, missing or unknown (HL_EINVAL), given twice (HL_EDUPLICATE). A text that was not checked gives
- * nonsense, but no read outside the slice. */
+ * Nothing is built: a value is a slice of the text, found again on every walk. Memory is needed only for a string
+ * with escapes. What the check cannot refuse fails here: half a surrogate pair or U+0000 where a text is wanted
+ * (HL_ESYNTAX), a member of the wrong type, missing or unknown (HL_EINVAL), given twice (HL_EDUPLICATE). A text
+ * that was not checked gives nonsense, but no read outside the slice. */
 #include "base/json_scan.h"
 #include "base/defs.h"
 #include "base/err.h"
@@ -93,7 +93,8 @@ bool hl_json_next(struct hl_json_iter *it)
 
 enum { DECODE_BAD = -1 };
 
-/* Decodes the escape at *p (a backslash) of a checked text and moves *p behind it; DECODE_BAD for half a surrogate pair. */
+/* Decodes the escape at *p (a backslash) of a checked text and moves *p behind it; DECODE_BAD for half a surrogate
+ * pair. */
 static int32_t decode_escape(const char **p, const char *end)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

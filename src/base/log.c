@@ -1,8 +1,8 @@
 /* One log line: format, remember, hand to the sink.
  *
- * Disabled lines cost one comparison. An enabled line is formatted on the stack, copied into this thread's ring of the
- * last RING_LINES lines (what hl_panic prints), and given to the sink. A line longer than HL_LOG_LINE_MAX is cut on a
- * character boundary; control bytes that slipped into a value become '?', so one call is always one line. */
+ * Disabled lines cost one comparison. An enabled line is formatted on the stack, copied into this thread's ring of
+ * the last RING_LINES lines (what hl_panic prints), and given to the sink. A line longer than HL_LOG_LINE_MAX is
+ * cut on a character boundary; control bytes that slipped into a value become '?', so one call is always one line. */
 #include "base/log.h"
 #include "base/defs.h"
 #include <hookline/dispatcher.h>
@@ -81,8 +81,8 @@ static bool is_plain(struct hl_str s)
 	return s.len > 0;
 }
 
-/* Writes the escaped form of c, returns its length (1, 2 or 4). Bytes outside ASCII are escaped as well: a log is read
- * on terminals, and what is logged here comes from strangers. */
+/* Writes the escaped form of c, returns its length (1, 2 or 4). Bytes outside ASCII are escaped as well: a log is
+ * read on terminals, and what is logged here comes from strangers. */
 static size_t escape(unsigned char c, char out[4])
 {
 	static const char hex[] = "0123456789abcdef";

@@ -1,9 +1,10 @@
 /* Two hash maps with linear probing; the second differs from the first only in what a key is.
  *
- * A slot is free (value NULL), a tombstone (value == TOMB) or taken. A removed entry becomes a tombstone, so that a walk
- * and the probes of other keys are not disturbed; tombstones at the end of a probe run are freed at once, the rest when put
- * finds the table three quarters full and rebuilds it for the live entries. Only put can move entries, and only put can
- * fail (HL_ENOMEM, table unchanged); replacing a value never needs memory. The hash seed is drawn once per process. */
+ * A slot is free (value NULL), a tombstone (value == TOMB) or taken. A removed entry becomes a tombstone, so that a
+ * walk and the probes of other keys are not disturbed; tombstones at the end of a probe run are freed at once, the
+ * rest when put finds the table three quarters full and rebuilds it for the live entries. Only put can move
+ * entries, and only put can fail (HL_ENOMEM, table unchanged); replacing a value never needs memory. The hash seed
+ * is drawn once per process. */
 #include "base/map.h"
 #include "base/env.h"
 #include "base/check.h"

@@ -1,5 +1,5 @@
-/* Slices of bytes. Everything here is total: any slice, the empty one with a NULL pointer included, is a valid argument,
- * and a number that does not fit or is not one leaves *out alone and gives false. */
+/* Slices of bytes. Everything here is total: any slice, the empty one with a NULL pointer included, is a valid
+ * argument, and a number that does not fit or is not one leaves *out alone and gives false. */
 #include "base/str.h"
 
 int hl_str_cmp(struct hl_str a, struct hl_str b)

@@ -1,8 +1,9 @@
-/* Times as text, computed here: the C library's functions depend on locale and zone and cannot parse what HTTP sends.
+/* Times as text, computed here: the C library's functions depend on locale and zone and cannot parse what HTTP
+ * sends.
  *
- * Formatting clamps to 1970-01-01 … 9999-12-31, the years that fit the formats. Parsing takes exactly the forms named in
- * the header, in those years; whatever else comes gives false and leaves the result alone. The name of the weekday must be
- * one, but whether it belongs to the date is not checked (RFC 9110 does not ask for it). */
+ * Formatting clamps to 1970-01-01 … 9999-12-31, the years that fit the formats. Parsing takes exactly the forms
+ * named in the header, in those years; whatever else comes gives false and leaves the result alone. The name of the
+ * weekday must be one, but whether it belongs to the date is not checked (RFC 9110 does not ask for it). */
 #include "base/timefmt.h"
 #include "base/defs.h"
 
@@ -16,8 +17,8 @@ struct civil {
 	int hour, minute, second, ms;
 };
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the leap day is the last
- * of its year and months before it have fixed lengths; 400 years are 146097 days. */
+/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the leap day is
+ * the last of its year and months before it have fixed lengths; 400 years are 146097 days. */
 static int64_t days_of(int year, int month, int day)
 {
 	int64_t y = year - (month <= 2);
@@ -60,7 +61,9 @@ static hl_ms_t at_of(const struct civil *c)
 static bool settle(struct civil *c)
 {
 	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	if (c->year < 1 || c->year > 9999 || c->month < 1 || c->month > 12 || c->hour > 23 || c->minute > 59 || c->second > 60)
+	if (c->year < 1 || c->year > 9999 || c->month < 1 || c->month > 12)
+		return false;
+	if (c->hour > 23 || c->minute > 59 || c->second > 60)
 		return false;
 	bool leap = (c->year % 4 == 0 && c->year % 100 != 0) || c->year % 400 == 0;
 	if (c->day < 1 || c->day > days[c->month - 1] + (c->month == 2 && leap))
@@ -245,8 +248,8 @@ static bool take_month_name(struct hl_str *s, int *out)
 static bool parse_imf(struct hl_str s, struct civil *c)
 {
 	return take_day_name(&s, 3) && take_text(&s, ", ") && take_num(&s, 2, &c->day) && take_text(&s, " ") &&
-	       take_month_name(&s, &c->month) && take_text(&s, " ") && take_num(&s, 4, &c->year) && take_text(&s, " ") &&
-	       take_clock(&s, c) && take_text(&s, " GMT") && s.len == 0 && settle(c);
+	       take_month_name(&s, &c->month) && take_text(&s, " ") && take_num(&s, 4, &c->year) &&
+	       take_text(&s, " ") && take_clock(&s, c) && take_text(&s, " GMT") && s.len == 0 && settle(c);
 }
 
 /* Sun Nov  6 08:49:37 1994 */

@@ -1,5 +1,5 @@
-/* UTF-8 over whole slices. Checking and repairing accept any bytes; counting and cutting expect a valid text and, given
- * something else, still stay inside it. */
+/* UTF-8 over whole slices. Checking and repairing accept any bytes; counting and cutting expect a valid text and,
+ * given something else, still stay inside it. */
 #include "base/utf8.h"
 
 #include <string.h>

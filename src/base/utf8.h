@@ -4,13 +4,14 @@
 
 #include "base/buf.h"
 
-/* Length (1–4) of the well-formed sequence at p (p < end), its scalar in *out_scalar; malformed: minus the number of bytes
- * that one U+FFFD stands for (1–3). Never reads at or past end. */
+/* Length (1–4) of the well-formed sequence at p (p < end), its scalar in *out_scalar; malformed: minus the number
+ * of bytes that one U+FFFD stands for (1–3). Never reads at or past end. */
 static inline int hl_utf8_step(const char *p, const char *end, uint32_t *out_scalar)
 {
 	const unsigned char *u = (const unsigned char *)p;
 	size_t left = (size_t)(end - p);
-	unsigned char c = u[0], lo = 0x80, hi = 0xBF; /* range of the second byte: no overlong, surrogate or > U+10FFFF */
+	unsigned char c = u[0];
+	unsigned char lo = 0x80, hi = 0xBF; /* the second byte's range: nothing overlong, no surrogate, ≤ U+10FFFF */
 	if (c < 0x80) {
 		*out_scalar = c;
 		return 1;
