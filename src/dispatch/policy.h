@@ -83,8 +83,8 @@ struct hl_judgement {
 	enum hl_feedback feedback;
 	bool unavailable;          /* counts towards parking: transport errors, timeouts, 502, 503, 504 */
 	hl_ms_t hint_ms;           /* the receiver asks for this pause; 0 = no hint (429 and 503 only, never when strict) */
-	char error[96];            /* text for people, "" on success: "HTTP 503", or the class's sentence */
-	char reason[96];           /* FINAL_DISABLE: why */
+	char error[96];            /* HTTP answers: text for people, "HTTP 503"; else "": the exchange knows better */
+	char reason[96];           /* FINAL_DISABLE: why, else "" */
 };
 
 void hl_policy_judge(const struct hl_policy *p, enum hl_format format, const struct hl_policy_finals *finals,
@@ -112,7 +112,7 @@ void hl_policy_window(const struct hl_policy *p, hl_ms_t created_at_ms, hl_ms_t 
 hl_ms_t hl_policy_next(const struct hl_policy *p, const struct hl_policy_state *s, hl_ms_t now_ms, hl_ms_t hint_ms,
 		uint32_t rnd);
 
-/* A stored due time as it counts now. decided_at_ms is when it was set (the end or start of the latest attempt; for a
+/* A stored due time as it counts now. decided_at_ms is when it was set (the start of the latest attempt will do; for a
  * never-attempted delivery its creation). When the clock went back behind that moment, the wait is the same but starts now,
  * so a jump delays nothing by more than one interval. */
 hl_ms_t hl_policy_due(hl_ms_t next_at_ms, hl_ms_t decided_at_ms, hl_ms_t now_ms);
