@@ -102,6 +102,7 @@ struct hl_delivery_row {
 	hl_ms_t created_at_ms;
 	hl_ms_t window_from_ms;       /* 0 = max(created, the event's deliver_after) */
 	hl_ms_t next_at_ms;
+	hl_ms_t set_at_ms;            /* when next_at_ms was decided; written to the due entry, not to the row (0 when read) */
 	hl_ms_t completed_at_ms;      /* 0 = pending */
 	hl_ms_t expires_at_ms;        /* the event's; 0 = none */
 	uint64_t retry_of;            /* 0 = none */
@@ -117,6 +118,7 @@ struct hl_due {
 	uint8_t why;                  /* enum hl_wait */
 	uint32_t attempts;            /* n_attempts of the row */
 	hl_ms_t expires_at_ms;        /* 0 = none */
+	hl_ms_t set_at_ms;            /* wall time at which this wait was decided; for draining and clock jumps */
 };
 
 void hl_event_row_encode(struct hl_buf *b, const struct hl_event_row *r);

@@ -1,0 +1,547 @@
+/* One webhook's pending deliveries in memory.
+ *
+ * The happy path: a publish pushes a fresh entry, the scheduler asks hl_queue_ready, takes the entry, the attempt succeeds,
+ * hl_queue_learn widens the window by 1/N.
+ *
+ * What else happens:
+ *  - The fresh ring is full, or the queue is behind: the entry stays in the store, fresh_more remembers that, and the ring is
+ *    filled again from fresh_next when it runs low. Entries come strictly in ascending order, so nothing is seen twice.
+ *  - An attempt fails: its next due time is stored, then pushed here if it lies inside the window of due entries.
+ *  - A due entry may be read from the store while its delivery is in flight or waits here already: `claims` and `waiting`
+ *    know, and it is skipped.
+ *  - The receiver is gone: park_after failures that say so park the queue. One delivery at a time probes, later and later.
+ *  - It is back: the first success drains. A mark (drain_until_ms) makes everything due that began to wait before it. */
+#include "dispatch/queue.h"
+
+#include "base/check.h"
+#include "base/str.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { FRESH_LOW = 64, FRESH_PARKED_MAX = 64, DUE_LOW = HL_QUEUE_DUE_MAX / 4, DUE_HARD_MAX = HL_QUEUE_DUE_MAX * 16 };
+
+int hl_queue_create(struct hl_queue **out, struct hl_queue_shared *shared, uint32_t account, uint32_t webhook,
+		const struct hl_queue_limits *limits)
+{
+	struct hl_queue *q = calloc(1, sizeof(*q));
+	if (!q)
+		return HL_ENOMEM;
+	q->shared = shared;
+	q->account = account;
+	q->webhook = webhook;
+	q->state = HL_QUEUE_OPEN;
+	q->lane = -1;
+	q->upto_due_ms = INT64_MIN;
+	hl_list_init(&q->fresh_in_flight);
+	hl_heap_init(&q->due);
+	hl_queue_set_limits(q, limits);
+	q->window = HL_MIN((double)HL_QUEUE_START_WINDOW, (double)q->limits.max_in_flight);
+	q->tokens = (double)limits->rate_per_s;
+	*out = q;
+	return 0;
+}
+
+void hl_queue_set_limits(struct hl_queue *q, const struct hl_queue_limits *limits)
+{
+	HL_CHECK(limits->max_in_flight >= 1);
+	q->limits = *limits;
+	q->window = HL_MIN(HL_MAX(q->window, 1.0), (double)limits->max_in_flight);
+	q->tokens = HL_MIN(q->tokens, (double)limits->rate_per_s);
+}
+
+static void free_due(struct hl_queue *q, struct hl_due_entry *e)
+{
+	hl_heap_remove(&q->due, &e->node);
+	hl_map_u64_del(&q->shared->waiting, e->due.delivery);
+	free(e);
+}
+
+void hl_queue_drop_windows(struct hl_queue *q)
+{
+	uint64_t floor = hl_queue_fresh_floor(q);
+	bool had_fresh = q->fresh_count > 0 || q->fresh_more;
+	for (; q->fresh_count > 0; q->fresh_count--) {
+		hl_event_cache_release(q->shared->events, q->fresh[q->fresh_head].ref);
+		q->fresh_head = (q->fresh_head + 1) % q->fresh_cap;
+	}
+	free(q->fresh);
+	q->fresh = NULL;
+	q->fresh_cap = q->fresh_head = 0;
+	if (had_fresh) {
+		q->fresh_more = true;
+		q->fresh_next = floor;
+	}
+	hl_queue_reload_due(q);
+}
+
+void hl_queue_reload_due(struct hl_queue *q)
+{
+	struct hl_heap_node *n;
+	while ((n = hl_heap_peek(&q->due)))
+		free_due(q, HL_CONTAINER_OF(n, struct hl_due_entry, node));
+	q->epoch++;
+	q->due_more = true;
+	q->upto_due_ms = INT64_MIN;
+	q->upto_delivery = 0;
+}
+
+void hl_queue_destroy(struct hl_queue *q)
+{
+	if (!q)
+		return;
+	HL_CHECK(q->busy == 0 && q->lane < 0 && !hl_heap_linked(&q->wake) && !hl_list_linked(&q->sweep));
+	hl_queue_drop_windows(q);
+	hl_heap_fini(&q->due);
+	free(q);
+}
+
+/* ---- fresh window ---- */
+
+static bool grow_ring(struct hl_queue *q)
+{
+	uint32_t cap = q->fresh_cap ? q->fresh_cap * 2 : 8;
+	struct hl_fresh_entry *ring = malloc(cap * sizeof(*ring));
+	if (!ring)
+		return false;
+	for (uint32_t i = 0; i < q->fresh_count; i++)
+		ring[i] = q->fresh[(q->fresh_head + i) % q->fresh_cap];
+	free(q->fresh);
+	q->fresh = ring;
+	q->fresh_head = 0;
+	q->fresh_cap = cap;
+	return true;
+}
+
+static bool ring_push(struct hl_queue *q, struct hl_fresh_entry e)
+{
+	if (q->fresh_count == q->fresh_cap && !grow_ring(q))
+		return false;
+	q->fresh[(q->fresh_head + q->fresh_count) % q->fresh_cap] = e;
+	q->fresh_count++;
+	return true;
+}
+
+bool hl_queue_push_fresh(struct hl_queue *q, uint64_t delivery, uint64_t event, struct hl_event_ref *ref)
+{
+	uint32_t max = q->state == HL_QUEUE_OPEN ? HL_QUEUE_FRESH_MAX : FRESH_PARKED_MAX;
+	if (q->fresh_more || delivery < q->fresh_next)
+		return false;
+	if (q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE || q->fresh_count >= max ||
+	    !ring_push(q, (struct hl_fresh_entry){ delivery, event, ref })) {
+		q->fresh_more = true;
+		q->fresh_next = delivery;
+		return false;
+	}
+	q->fresh_next = delivery + 1;
+	return true;
+}
+
+int hl_queue_load_fresh(struct hl_queue *q, uint32_t epoch, const struct hl_fresh *v, size_t n, uint64_t next, bool more)
+{
+	q->fresh_loading = false;
+	if (epoch != q->epoch || !q->fresh_more)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].delivery < q->fresh_next || hl_map_u64_get(&q->shared->claims, v[i].delivery))
+			continue;
+		struct hl_fresh_entry e = { v[i].delivery, v[i].event, hl_event_cache_find(q->shared->events, v[i].event) };
+		if (!ring_push(q, e)) {
+			hl_event_cache_release(q->shared->events, e.ref);
+			return HL_ENOMEM;
+		}
+		q->fresh_next = v[i].delivery + 1;
+	}
+	q->fresh_next = HL_MAX(q->fresh_next, next);
+	q->fresh_more = more;
+	return 0;
+}
+
+bool hl_queue_wants_fresh(const struct hl_queue *q)
+{
+	if (!q->fresh_more || q->fresh_loading)
+		return false;
+	return q->state == HL_QUEUE_OPEN ? q->fresh_count < FRESH_LOW : q->state == HL_QUEUE_PARKED && q->fresh_count == 0;
+}
+
+uint64_t hl_queue_fresh_floor(const struct hl_queue *q)
+{
+	uint64_t floor = q->fresh_next;
+	if (q->fresh_count > 0)
+		floor = HL_MIN(floor, q->fresh[q->fresh_head].delivery);
+	if (!hl_list_empty(&q->fresh_in_flight))
+		floor = HL_MIN(floor, HL_LIST_ENTRY(q->fresh_in_flight.next, struct hl_slot, fresh)->delivery);
+	return floor;
+}
+
+/* ---- due window ---- */
+
+/* When a stored entry counts as due now, in wall time. */
+static hl_ms_t effective_due(const struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms)
+{
+	if (d->why == HL_WAIT_BACKOFF && d->set_at_ms < q->drain_until_ms)
+		return now_ms;
+	return hl_policy_due(d->due_at_ms, d->set_at_ms, now_ms);
+}
+
+static hl_ms_t due_mono(const struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+{
+	return now_mono_ms + HL_MAX((hl_ms_t)0, effective_due(q, d, now_ms) - now_ms);
+}
+
+static bool after_upto(const struct hl_queue *q, const struct hl_due *d)
+{
+	if (d->due_at_ms != q->upto_due_ms)
+		return d->due_at_ms > q->upto_due_ms;
+	return d->delivery > q->upto_delivery;
+}
+
+static int add_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+{
+	if (hl_map_u64_get(&q->shared->waiting, d->delivery) || hl_map_u64_get(&q->shared->claims, d->delivery))
+		return 0;
+	struct hl_due_entry *e = calloc(1, sizeof(*e));
+	if (!e)
+		return HL_ENOMEM;
+	e->due = *d;
+	int rc = hl_map_u64_put(&q->shared->waiting, d->delivery, e);
+	if (rc == 0) {
+		rc = hl_heap_push(&q->due, &e->node, due_mono(q, d, now_ms, now_mono_ms));
+		if (rc == 0)
+			return 0;
+		hl_map_u64_del(&q->shared->waiting, d->delivery);
+	}
+	free(e);
+	return rc;
+}
+
+int hl_queue_push_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+{
+	if (q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE) {
+		q->due_more = true;
+		return 0;
+	}
+	if (after_upto(q, d)) {
+		if (q->due_more)
+			return 0;
+		if (q->due.count >= HL_QUEUE_DUE_MAX) {
+			q->due_more = true;
+			return 0;
+		}
+		q->upto_due_ms = d->due_at_ms;
+		q->upto_delivery = d->delivery;
+	}
+	return add_due(q, d, now_ms, now_mono_ms);
+}
+
+int hl_queue_load_due(struct hl_queue *q, uint32_t epoch, const struct hl_due *v, size_t n, bool more, hl_ms_t now_ms,
+		hl_ms_t now_mono_ms)
+{
+	q->due_loading = false;
+	if (epoch != q->epoch || q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		int rc = add_due(q, &v[i], now_ms, now_mono_ms);
+		if (rc)
+			return rc;
+		if (after_upto(q, &v[i])) {
+			q->upto_due_ms = v[i].due_at_ms;
+			q->upto_delivery = v[i].delivery;
+		}
+	}
+	q->due_more = more;
+	if (!more)
+		q->draining = false;
+	return 0;
+}
+
+bool hl_queue_wants_due(const struct hl_queue *q)
+{
+	if (!q->due_more || q->due_loading || (q->state != HL_QUEUE_OPEN && q->state != HL_QUEUE_PARKED))
+		return false;
+	return q->due.count < DUE_LOW || (q->draining && q->due.count < DUE_HARD_MAX);
+}
+
+bool hl_queue_remove(struct hl_queue *q, uint64_t delivery)
+{
+	struct hl_due_entry *e = hl_map_u64_get(&q->shared->waiting, delivery);
+	if (e) {
+		free_due(q, e);
+		return true;
+	}
+	for (uint32_t i = 0; i < q->fresh_count; i++) {
+		struct hl_fresh_entry *at = &q->fresh[(q->fresh_head + i) % q->fresh_cap];
+		if (at->delivery != delivery)
+			continue;
+		hl_event_cache_release(q->shared->events, at->ref);
+		for (; i + 1 < q->fresh_count; i++)
+			q->fresh[(q->fresh_head + i) % q->fresh_cap] = q->fresh[(q->fresh_head + i + 1) % q->fresh_cap];
+		q->fresh_count--;
+		return true;
+	}
+	return false;
+}
+
+int hl_queue_retime(struct hl_queue *q, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+{
+	struct hl_heap old = q->due;
+	hl_heap_init(&q->due);
+	struct hl_heap_node *n;
+	int rc = 0;
+	while ((n = hl_heap_pop(&old))) {
+		struct hl_due_entry *e = HL_CONTAINER_OF(n, struct hl_due_entry, node);
+		hl_ms_t was = n->key;
+		hl_ms_t now_due = due_mono(q, &e->due, now_ms, now_mono_ms);
+		if (rc == 0)
+			rc = hl_heap_push(&q->due, n, HL_MIN(was, now_due));
+		if (rc) { /* it stays in the store: read it again */
+			hl_map_u64_del(&q->shared->waiting, e->due.delivery);
+			free(e);
+		}
+	}
+	hl_heap_fini(&old);
+	if (rc)
+		hl_queue_reload_due(q);
+	return rc;
+}
+
+/* ---- pace ---- */
+
+bool hl_queue_suspect(const struct hl_queue *q)
+{
+	return q->last_timeout || q->n_old > 0;
+}
+
+/* Milliseconds until the rate limit lets one more through; 0 = now. */
+static hl_ms_t rate_wait(struct hl_queue *q, hl_ms_t now_mono_ms)
+{
+	if (q->limits.rate_per_s == 0)
+		return 0;
+	double rate = (double)q->limits.rate_per_s;
+	q->tokens = HL_MIN(rate, q->tokens + (double)(now_mono_ms - q->tokens_mono_ms) * rate / 1000.0);
+	q->tokens_mono_ms = now_mono_ms;
+	return q->tokens >= 1.0 ? 0 : (hl_ms_t)ceil((1.0 - q->tokens) * 1000.0 / rate);
+}
+
+/* The waiting delivery a probe may take before its time: not one the receiver or the publisher asked to hold back. */
+static struct hl_due_entry *probe_candidate(struct hl_queue *q, hl_ms_t now_mono_ms)
+{
+	struct hl_heap_node *top = hl_heap_peek(&q->due);
+	if (!top)
+		return NULL;
+	if (top->key <= now_mono_ms)
+		return HL_CONTAINER_OF(top, struct hl_due_entry, node);
+	if (q->limits.strict)
+		return NULL;
+	struct hl_due_entry *best = NULL;
+	for (size_t i = 0; i < q->due.count; i++) {
+		struct hl_due_entry *e = HL_CONTAINER_OF(q->due.nodes[i], struct hl_due_entry, node);
+		if (e->due.why == HL_WAIT_BACKOFF && (!best || e->node.key < best->node.key))
+			best = e;
+	}
+	return best;
+}
+
+static enum hl_ready ready_parked(struct hl_queue *q, hl_ms_t now_mono_ms, hl_ms_t *out_wake_mono_ms)
+{
+	if (q->probing || q->busy > 0)
+		return HL_READY_NOT;
+	if (q->fresh_count == 0 && !probe_candidate(q, now_mono_ms)) {
+		struct hl_heap_node *top = hl_heap_peek(&q->due);
+		*out_wake_mono_ms = top ? HL_MAX(top->key, q->probe_mono_ms) : 0;
+		return HL_READY_NOT;
+	}
+	if (now_mono_ms < q->probe_mono_ms) {
+		*out_wake_mono_ms = q->probe_mono_ms;
+		return HL_READY_NOT;
+	}
+	return HL_READY_RETRY;
+}
+
+enum hl_ready hl_queue_ready(struct hl_queue *q, hl_ms_t now_mono_ms, hl_ms_t *out_wake_mono_ms)
+{
+	*out_wake_mono_ms = 0;
+	if (q->state == HL_QUEUE_PARKED)
+		return ready_parked(q, now_mono_ms, out_wake_mono_ms);
+	if (q->state != HL_QUEUE_OPEN)
+		return HL_READY_NOT;
+	uint32_t limit = hl_queue_suspect(q) ? 1 : (uint32_t)q->window;
+	if (q->busy >= limit)
+		return HL_READY_NOT;
+	struct hl_heap_node *top = hl_heap_peek(&q->due);
+	bool due = top && top->key <= now_mono_ms;
+	if (q->fresh_count == 0 && !due) {
+		*out_wake_mono_ms = top ? top->key : 0;
+		return HL_READY_NOT;
+	}
+	hl_ms_t wait = rate_wait(q, now_mono_ms);
+	if (wait > 0) {
+		*out_wake_mono_ms = now_mono_ms + wait;
+		return HL_READY_NOT;
+	}
+	return q->fresh_count > 0 ? HL_READY_FRESH : HL_READY_RETRY;
+}
+
+static void take_fresh(struct hl_queue *q, struct hl_work *out)
+{
+	struct hl_fresh_entry *e = &q->fresh[q->fresh_head];
+	*out = (struct hl_work){ .delivery = e->delivery, .event = e->event, .ref = e->ref, .fresh = true };
+	q->fresh_head = (q->fresh_head + 1) % q->fresh_cap;
+	q->fresh_count--;
+}
+
+static void take_due(struct hl_queue *q, struct hl_due_entry *e, struct hl_work *out)
+{
+	*out = (struct hl_work){ .delivery = e->due.delivery, .event = e->due.event, .due = e->due };
+	out->ref = hl_event_cache_find(q->shared->events, e->due.event);
+	free_due(q, e);
+}
+
+bool hl_queue_take(struct hl_queue *q, hl_ms_t now_mono_ms, bool allow_retry, struct hl_work *out)
+{
+	q->turn++;
+	if (q->state == HL_QUEUE_PARKED) {
+		struct hl_due_entry *e = probe_candidate(q, now_mono_ms);
+		if (q->fresh_count > 0 && (!e || q->turn % 2))
+			take_fresh(q, out);
+		else if (e)
+			take_due(q, e, out);
+		else
+			return false;
+		out->probe = true;
+		return true;
+	}
+	struct hl_heap_node *top = hl_heap_peek(&q->due);
+	bool due = top && top->key <= now_mono_ms;
+	if (q->fresh_count > 0 && !(due && allow_retry && q->turn % 3 == 0))
+		take_fresh(q, out);
+	else if (due)
+		take_due(q, HL_CONTAINER_OF(top, struct hl_due_entry, node), out);
+	else
+		return false;
+	if (q->limits.rate_per_s)
+		q->tokens -= 1.0;
+	return true;
+}
+
+/* ---- what an attempt teaches ---- */
+
+static hl_ms_t jittered(hl_ms_t delay, uint32_t rnd)
+{
+	hl_ms_t span = delay * 2 * HL_QUEUE_PROBE_JITTER_PERCENT / 100;
+	return delay - span / 2 + (hl_ms_t)(rnd % (uint32_t)(span + 1));
+}
+
+static void set_probe(struct hl_queue *q, hl_ms_t delay, hl_ms_t now_mono_ms, uint32_t rnd)
+{
+	q->probe_delay_ms = HL_MIN(delay, (hl_ms_t)HL_QUEUE_PROBE_MAX_MS);
+	q->probe_mono_ms = now_mono_ms + jittered(q->probe_delay_ms, rnd);
+}
+
+static void adjust_window(struct hl_queue *q, enum hl_feedback f)
+{
+	double max = (double)q->limits.max_in_flight;
+	switch (f) {
+	case HL_FEEDBACK_SUCCESS:
+		q->window = HL_MIN(max, q->window + 1.0 / q->window);
+		break;
+	case HL_FEEDBACK_BACK_OFF:
+		q->window = HL_MAX(1.0, q->window - 1.0);
+		break;
+	case HL_FEEDBACK_HALVE:
+		q->window = HL_MAX(1.0, q->window / 2.0);
+		break;
+	case HL_FEEDBACK_NEUTRAL:
+		break;
+	}
+}
+
+static enum hl_queue_change learn_failure(struct hl_queue *q, const struct hl_slot *slot, bool unavailable,
+		hl_ms_t now_mono_ms, uint32_t rnd)
+{
+	if (!unavailable) {
+		q->unavailable = 0;
+		if (q->state != HL_QUEUE_PARKED || !slot->probe)
+			return HL_QUEUE_SAME;
+		hl_queue_move(q, HL_QUEUE_OPEN); /* it answers again, though not with success: no longer a case for probes */
+		return HL_QUEUE_WAS_OPENED;
+	}
+	q->unavailable++;
+	if (q->state == HL_QUEUE_PARKED && slot->probe) {
+		set_probe(q, q->probe_delay_ms * 2, now_mono_ms, rnd);
+	} else if (q->state == HL_QUEUE_OPEN && q->unavailable >= q->limits.park_after) {
+		hl_queue_move(q, HL_QUEUE_PARKED);
+		q->drain_owed = true;
+		set_probe(q, HL_QUEUE_PROBE_MIN_MS, now_mono_ms, rnd);
+		return HL_QUEUE_WAS_PARKED;
+	}
+	return HL_QUEUE_SAME;
+}
+
+enum hl_queue_change hl_queue_learn(struct hl_queue *q, const struct hl_slot *slot, const struct hl_judgement *j,
+		hl_ms_t now_ms, hl_ms_t now_mono_ms, uint32_t rnd)
+{
+	if (slot->probe)
+		q->probing = false;
+	q->last_timeout = j->error_class == HL_CLASS_TIMEOUT;
+	adjust_window(q, j->feedback);
+	if (j->verdict != HL_VERDICT_SUCCEEDED)
+		return learn_failure(q, slot, j->unavailable, now_mono_ms, rnd);
+
+	q->unavailable = 0;
+	bool was_parked = q->state == HL_QUEUE_PARKED;
+	if (was_parked) {
+		hl_queue_move(q, HL_QUEUE_OPEN);
+		q->window = 1.0; /* ramp up again */
+	}
+	if (q->drain_owed && q->state == HL_QUEUE_OPEN) {
+		q->drain_owed = false;
+		if (!q->limits.strict) {
+			q->drain_until_ms = now_ms;
+			q->draining = true;
+			(void)!hl_queue_retime(q, now_ms, now_mono_ms);
+		}
+	}
+	return was_parked ? HL_QUEUE_WAS_OPENED : HL_QUEUE_SAME;
+}
+
+void hl_queue_move(struct hl_queue *q, enum hl_queue_state to)
+{
+	static const uint8_t allowed[] = {
+		[HL_QUEUE_OPEN] = 1 << HL_QUEUE_PARKED | 1 << HL_QUEUE_HELD | 1 << HL_QUEUE_GONE,
+		[HL_QUEUE_PARKED] = 1 << HL_QUEUE_OPEN | 1 << HL_QUEUE_HELD | 1 << HL_QUEUE_GONE,
+		[HL_QUEUE_HELD] = 1 << HL_QUEUE_OPEN | 1 << HL_QUEUE_GONE,
+		[HL_QUEUE_GONE] = 0,
+	};
+	if (q->state == to)
+		return;
+	HL_CHECK(allowed[q->state] & 1 << to);
+	enum hl_queue_state from = q->state;
+	q->state = to;
+	if (to == HL_QUEUE_HELD || to == HL_QUEUE_GONE)
+		hl_queue_drop_windows(q);
+	if (to == HL_QUEUE_OPEN) {
+		q->unavailable = 0;
+		if (from == HL_QUEUE_HELD)
+			q->window = HL_MIN((double)HL_QUEUE_START_WINDOW, (double)q->limits.max_in_flight);
+	}
+}
+
+bool hl_queue_idle(const struct hl_queue *q)
+{
+	return q->fresh_count == 0 && !q->fresh_more && q->due.count == 0 && !q->due_more && q->busy == 0 && !q->fresh_loading &&
+	       !q->due_loading;
+}
+
+bool hl_queue_check(const struct hl_queue *q)
+{
+	uint64_t last = 0;
+	for (uint32_t i = 0; i < q->fresh_count; i++) {
+		uint64_t d = q->fresh[(q->fresh_head + i) % q->fresh_cap].delivery;
+		if (d <= last || d >= q->fresh_next)
+			return false;
+		last = d;
+	}
+	bool held = q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE;
+	return q->window >= 1.0 && q->window <= (double)q->limits.max_in_flight && q->n_old <= q->busy &&
+	       !(held && (q->fresh_count || q->due.count));
+}
