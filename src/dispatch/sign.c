@@ -276,6 +276,15 @@ bool hl_sign_wanted(enum hl_format format)
 	return format == HL_FORMAT_STANDARD || format == HL_FORMAT_GOOGLE_SHEETS;
 }
 
+bool hl_sign_owns_header(enum hl_dialect dialect, struct hl_str name)
+{
+	for (size_t i = 0; i < HL_ARRAY_LEN(dialect_headers); i++) {
+		if (dialect_headers[i].dialect == dialect && hl_str_ieq(name, hl_str_from(dialect_headers[i].name)))
+			return true;
+	}
+	return false;
+}
+
 int hl_sign_headers(struct hl_buf *out, const struct hl_sign *r)
 {
 	char number[16], stamp[24];

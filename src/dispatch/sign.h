@@ -57,6 +57,8 @@ struct hl_sign {
 
 /* Whether requests of this format are signed (not discord, not telegram: their platforms cannot check it). */
 bool hl_sign_wanted(enum hl_format format);
+/* Whether the dialect's requests carry this header (any case), so that a webhook may not set it. */
+bool hl_sign_owns_header(enum hl_dialect dialect, struct hl_str name);
 /* Appends "name: value\r\n" lines: hookline-delivery-id, hookline-attempt and, when signed, the Standard Webhooks trio and
  * the dialect's own. HL_ENOMEM; HL_EIO when OpenSSL fails. */
 HL_MUST_CHECK int hl_sign_headers(struct hl_buf *out, const struct hl_sign *r);

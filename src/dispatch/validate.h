@@ -6,7 +6,7 @@
 #include <hookline/dispatcher.h>
 
 enum {
-	HL_VALIDATE_DEFER_MAX_MS_DAYS = 30, /* deliver_after at most this many days ahead */
+	HL_VALIDATE_DEFER_MAX_DAYS = 30, /* deliver_after at most this many days ahead */
 	HL_VALIDATE_DELAY_MAX_S = 172800,   /* one entry of a list of delays */
 	HL_VALIDATE_TITLE_MAX = 200,        /* scalar values: title, category of an event type */
 };
