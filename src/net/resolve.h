@@ -3,25 +3,23 @@
  *   if (hl_resolver_get(r, host, &addrs, &n) == HL_OK)      known already: use them, no callback
  *   else rc = hl_resolve_start(r, &w, host, on_resolved, me)  otherwise ask; on_resolved runs once, later
  *
- * Names are absolute: the search list is never used. /etc/hosts comes first, then DNS for A and AAAA. The answer is all
- * addresses, in the order to try them. */
+ * Names are absolute: the search list is never used. /etc/hosts (or the file named by $CARES_HOSTS) comes first, then DNS
+ * for A and AAAA. The answer is all addresses, in the order to try them. */
 #ifndef HL_NET_RESOLVE_H
 #define HL_NET_RESOLVE_H
 
 #include "base/env.h"
 #include "base/list.h"
-#include "net/addr.h"
+#include "net/resolve_cache.h"
+#include "net/resolve_channel.h"
 #include <uv.h>
 
 enum {
-	HL_RESOLVE_ADDRS_MAX = 32,      /* of one name; an answer with more is cut */
 	HL_RESOLVE_HOST_MAX = 253,      /* bytes of a name, without trailing dot */
-	HL_RESOLVE_CACHE_MAX = 4096,    /* names kept; the least recently used goes first */
 	HL_RESOLVE_QUERIES_MAX = 1024,  /* names being asked for at once; more is HL_EBUSY */
 	HL_RESOLVE_TTL_MIN_MS = 5000,   /* shorter TTLs are kept this long */
 	HL_RESOLVE_TTL_MAX_MS = 300000,
-	HL_RESOLVE_NEGATIVE_MS = 5000,  /* "no such name" is kept this long */
-	HL_RESOLVE_STALE_MS = 60000,    /* an expired answer stands in this long when no server answers */
+	HL_RESOLVE_NEGATIVE_MS = 5000,  /* "no such name", and any other failure, is kept this long */
 	HL_RESOLVE_BUDGET_MS = 5000,    /* default for a whole look-up */
 };
 
@@ -29,7 +27,6 @@ struct hl_resolver;
 
 struct hl_resolver_options {
 	const char *servers;     /* comma list "address[:port]" ("[v6]:port"); NULL or "" = the system's */
-	const char *hosts_file;  /* NULL = /etc/hosts */
 	uint32_t budget_ms;      /* for one look-up, all tries included; 0 = HL_RESOLVE_BUDGET_MS */
 };
 
@@ -40,7 +37,7 @@ typedef void (*hl_resolve_cb)(void *data, int status, const struct hl_addr *addr
 /* One wait for one name; embedded in its owner, zeroed before first use. */
 struct hl_resolve {
 	struct hl_list node;       /* in its query, or in the resolver's list of answers to hand out */
-	struct hl_resolve_answer *answer; /* counted; set while waiting to be handed out */
+	struct hl_resolve_answer *answer;     /* counted; set while waiting to be handed out */
 	struct hl_resolver *resolver;     /* NULL when not waiting */
 	hl_resolve_cb cb;
 	void *data;
@@ -55,7 +52,7 @@ void hl_resolver_close(struct hl_resolver *r, void (*cb)(void *data), void *data
 HL_MUST_CHECK int hl_resolver_reload(struct hl_resolver *r, struct hl_err *err);
 
 /* What is known without asking: an IP literal, or a fresh cached answer. HL_OK (addresses borrowed until control returns
- * to the loop or the next call on r), HL_EDNS (a fresh "no such name"), HL_EAGAIN (must be asked for). */
+ * to the loop or the next call on r), else HL_EAGAIN: use hl_resolve_start, which also hands out a cached failure. */
 HL_MUST_CHECK int hl_resolver_get(struct hl_resolver *r, struct hl_str host, const struct hl_addr **out_addrs, size_t *out_n);
 /* Looks up, merging with a look-up under way for the same name. Non-zero (HL_EINVAL: empty or over-long name, HL_EBUSY,
  * HL_ECLOSED, HL_ENOMEM): cb never runs. Zero: exactly once, never before this returns. */
