@@ -79,11 +79,11 @@ bool hl_json_next(struct hl_json_iter *it)
 		p = skip_space(min_ptr(close + 1, end), end);
 		p = skip_space(min_ptr(p + 1, end), end); /* ':' */
 	}
-	if (p >= end) {
+	const char *after = p < end ? skip_value(p, end) : p;
+	if (after == p) { /* the end, or not a checked text */
 		it->at = NULL;
 		return false;
 	}
-	const char *after = skip_value(p, end);
 	it->value = (struct hl_json){ type_of(*p), { p, (size_t)(after - p) } };
 	it->at = after;
 	return true;
