@@ -8,8 +8,8 @@
 #include "service/change.h"
 
 enum {
-	HL_ACCOUNT_ID_MAX = 64,    /* [A-Za-z0-9_.-] */
-	HL_ACCOUNT_NAME_MAX = 120, /* Unicode scalar values */
+	HL_ACCOUNT_WORD_MAX = 64,    /* [A-Za-z0-9_.-] */
+
 	HL_EMAIL_MAX = 254,        /* bytes */
 	HL_CURRENCY_LEN = 3,       /* ISO 4217, upper case; "" = none */
 };

@@ -7,7 +7,7 @@
 struct hl_service;
 
 struct hl_change_result {
-	const void *object;   /* as stored: struct hl_account, hl_key, hl_server; NULL when replayed or nothing is left */
+	const void *object;   /* as stored: struct hl_account, hl_key, hl_subject; NULL when replayed or nothing is left */
 	struct hl_str secret; /* plaintext key, on creation only */
 	bool replayed;        /* an earlier change with the same idempotency key: */
 	struct hl_str answer; /* its stored answer */

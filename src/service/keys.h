@@ -32,7 +32,6 @@ enum {
 	HL_KEY_PREFIX_LEN = 4 + HL_KEY_ID_LEN,
 	HL_KEY_TEXT_LEN = HL_KEY_PREFIX_LEN + HL_KEY_SECRET_LEN + HL_KEY_CHECK_LEN,
 	HL_KEY_TEXT_CAP = HL_KEY_TEXT_LEN + 1,
-	HL_KEY_NAME_MAX = 120,                         /* Unicode scalar values */
 };
 
 struct hl_key {

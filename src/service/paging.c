@@ -17,12 +17,12 @@ static uint64_t check_of(const uint8_t key[16], const uint8_t body[BODY_LEN])
 	return hl_siphash(key, text, sizeof(text));
 }
 
-uint32_t hl_cursor_filter(const uint8_t key[16], struct hl_str filters)
+uint32_t hl_page_cursor_filter(const uint8_t key[16], struct hl_str filters)
 {
 	return (uint32_t)hl_siphash(key, filters.ptr, filters.len);
 }
 
-void hl_cursor_format(const uint8_t key[16], const struct hl_cursor *c, char out[HL_CURSOR_CAP])
+void hl_page_cursor_format(const uint8_t key[16], const struct hl_page_cursor *c, char out[HL_PAGE_CURSOR_CAP])
 {
 	uint8_t raw[RAW_LEN];
 	raw[0] = (uint8_t)(VERSION | (c->newer ? NEWER_BIT : 0));
@@ -32,16 +32,16 @@ void hl_cursor_format(const uint8_t key[16], const struct hl_cursor *c, char out
 	out[hl_base64url_encode(raw, sizeof(raw), out)] = '\0';
 }
 
-int hl_cursor_parse(const uint8_t key[16], struct hl_str text, uint32_t filter, struct hl_cursor *out)
+int hl_page_cursor_parse(const uint8_t key[16], struct hl_str text, uint32_t filter, struct hl_page_cursor *out)
 {
 	uint8_t raw[RAW_LEN];
 	size_t n;
-	if (text.len != HL_CURSOR_LEN || !hl_base64url_decode(text, raw, sizeof(raw), &n) || n != RAW_LEN)
+	if (text.len != HL_PAGE_CURSOR_LEN || !hl_base64url_decode(text, raw, sizeof(raw), &n) || n != RAW_LEN)
 		return HL_ESYNTAX;
 	if ((raw[0] & ~NEWER_BIT) != VERSION || hl_be64_get(raw + BODY_LEN) != check_of(key, raw))
 		return HL_ESYNTAX;
 	if (hl_be32_get(raw + 9) != filter)
 		return HL_EMISMATCH;
-	*out = (struct hl_cursor){ .newer = (raw[0] & NEWER_BIT) != 0, .number = hl_be64_get(raw + 1), .filter = filter };
+	*out = (struct hl_page_cursor){ .newer = (raw[0] & NEWER_BIT) != 0, .number = hl_be64_get(raw + 1), .filter = filter };
 	return HL_OK;
 }

@@ -7,18 +7,18 @@
 
 #include <hookline/error.h>
 
-enum { HL_CURSOR_LEN = 28, HL_CURSOR_CAP = 29 };
+enum { HL_PAGE_CURSOR_LEN = 28, HL_PAGE_CURSOR_CAP = 29 };
 
-struct hl_cursor {
+struct hl_page_cursor {
 	bool newer;      /* false: the page of rows older than number; true: the nearest newer ones */
 	uint64_t number;
-	uint32_t filter; /* hl_cursor_filter of everything that selects the rows */
+	uint32_t filter; /* hl_page_cursor_filter of everything that selects the rows */
 };
 
 /* Hash of a text that describes list and filters; key is the store's id key. */
-uint32_t hl_cursor_filter(const uint8_t key[16], struct hl_str filters);
-void hl_cursor_format(const uint8_t key[16], const struct hl_cursor *c, char out[HL_CURSOR_CAP]);
+uint32_t hl_page_cursor_filter(const uint8_t key[16], struct hl_str filters);
+void hl_page_cursor_format(const uint8_t key[16], const struct hl_page_cursor *c, char out[HL_PAGE_CURSOR_CAP]);
 /* HL_ESYNTAX: not one of ours; HL_EMISMATCH: of another listing or other filters than `filter`. */
-HL_MUST_CHECK int hl_cursor_parse(const uint8_t key[16], struct hl_str text, uint32_t filter, struct hl_cursor *out);
+HL_MUST_CHECK int hl_page_cursor_parse(const uint8_t key[16], struct hl_str text, uint32_t filter, struct hl_page_cursor *out);
 
 #endif

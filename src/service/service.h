@@ -3,10 +3,11 @@
 #ifndef HL_SERVICE_SERVICE_H
 #define HL_SERVICE_SERVICE_H
 
+#include "service/answers.h"
 #include "service/keys.h"
 #include "service/limits.h"
 #include "service/paging.h"
-#include "service/servers.h"
+#include "service/subjects.h"
 #include "service/tiers.h"
 
 struct hl_service_options {
@@ -31,7 +32,7 @@ struct hl_dispatcher *hl_service_dispatcher(const struct hl_service *s);
 const struct hl_env *hl_service_env(const struct hl_service *s);
 const struct hl_log *hl_service_log(const struct hl_service *s);
 struct hl_limits *hl_service_limits(struct hl_service *s);
-/* Key of cursors (hl_cursor_*). */
+/* Key of cursors (hl_page_cursor_*). */
 const uint8_t *hl_service_cursor_key(const struct hl_service *s);
 
 #endif
