@@ -10,7 +10,8 @@
  *  - A due entry may be read from the store while its delivery is in flight or waits here already: `claims` and `waiting`
  *    know, and it is skipped.
  *  - The receiver is gone: park_after failures that say so park the queue. One delivery at a time probes, later and later.
- *  - It is back: the first success drains. A mark (drain_until_ms) makes everything due that began to wait before it. */
+ *  - It is back: the first success drains. A new drain generation makes everything due that began to wait in an older one;
+ *    a number and not a time, because a clock set back would make fresh failures look older than the mark. */
 #include "dispatch/queue.h"
 
 #include "base/check.h"
@@ -178,7 +179,7 @@ uint64_t hl_queue_fresh_floor(const struct hl_queue *q)
 /* When a stored entry counts as due now, in wall time. */
 static hl_ms_t effective_due(const struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms)
 {
-	if (d->why == HL_WAIT_BACKOFF && d->set_at_ms < q->drain_until_ms)
+	if (d->why == HL_WAIT_BACKOFF && d->drain_gen < q->drain_gen && !q->limits.strict)
 		return now_ms;
 	return hl_policy_due(d->due_at_ms, d->set_at_ms, now_ms);
 }
@@ -195,7 +196,7 @@ static bool after_upto(const struct hl_queue *q, const struct hl_due *d)
 	return d->delivery > q->upto_delivery;
 }
 
-static int add_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+static int add_due(struct hl_queue *q, const struct hl_due *d, bool early, hl_ms_t now_ms, hl_ms_t now_mono_ms)
 {
 	if (hl_map_u64_get(&q->shared->waiting, d->delivery) || hl_map_u64_get(&q->shared->claims, d->delivery))
 		return 0;
@@ -203,6 +204,7 @@ static int add_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, h
 	if (!e)
 		return HL_ENOMEM;
 	e->due = *d;
+	e->tried = early ? q->n_probes : 0;
 	int rc = hl_map_u64_put(&q->shared->waiting, d->delivery, e);
 	if (rc == 0) {
 		rc = hl_heap_push(&q->due, &e->node, due_mono(q, d, now_ms, now_mono_ms));
@@ -214,7 +216,7 @@ static int add_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, h
 	return rc;
 }
 
-int hl_queue_push_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+int hl_queue_push_due(struct hl_queue *q, const struct hl_due *d, bool early, hl_ms_t now_ms, hl_ms_t now_mono_ms)
 {
 	if (q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE) {
 		q->due_more = true;
@@ -230,7 +232,7 @@ int hl_queue_push_due(struct hl_queue *q, const struct hl_due *d, hl_ms_t now_ms
 		q->upto_due_ms = d->due_at_ms;
 		q->upto_delivery = d->delivery;
 	}
-	return add_due(q, d, now_ms, now_mono_ms);
+	return add_due(q, d, early, now_ms, now_mono_ms);
 }
 
 int hl_queue_load_due(struct hl_queue *q, uint32_t epoch, const struct hl_due *v, size_t n, bool more, hl_ms_t now_ms,
@@ -240,7 +242,7 @@ int hl_queue_load_due(struct hl_queue *q, uint32_t epoch, const struct hl_due *v
 	if (epoch != q->epoch || q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
-		int rc = add_due(q, &v[i], now_ms, now_mono_ms);
+		int rc = add_due(q, &v[i], false, now_ms, now_mono_ms);
 		if (rc)
 			return rc;
 		if (after_upto(q, &v[i])) {
@@ -332,10 +334,11 @@ static struct hl_due_entry *probe_candidate(struct hl_queue *q, hl_ms_t now_mono
 		return HL_CONTAINER_OF(top, struct hl_due_entry, node);
 	if (q->limits.strict)
 		return NULL;
-	struct hl_due_entry *best = NULL;
+	struct hl_due_entry *best = NULL; /* least recently probed, then the one due first */
 	for (size_t i = 0; i < q->due.count; i++) {
 		struct hl_due_entry *e = HL_CONTAINER_OF(q->due.nodes[i], struct hl_due_entry, node);
-		if (e->due.why == HL_WAIT_BACKOFF && (!best || e->node.key < best->node.key))
+		if (e->due.why == HL_WAIT_BACKOFF &&
+		    (!best || e->tried < best->tried || (e->tried == best->tried && e->node.key < best->node.key)))
 			best = e;
 	}
 	return best;
@@ -360,10 +363,14 @@ static enum hl_ready ready_parked(struct hl_queue *q, hl_ms_t now_mono_ms, hl_ms
 enum hl_ready hl_queue_ready(struct hl_queue *q, hl_ms_t now_mono_ms, hl_ms_t *out_wake_mono_ms)
 {
 	*out_wake_mono_ms = 0;
+	if (q->state != HL_QUEUE_OPEN && q->state != HL_QUEUE_PARKED)
+		return HL_READY_NOT;
+	if (now_mono_ms < q->hold_mono_ms) {
+		*out_wake_mono_ms = q->hold_mono_ms;
+		return HL_READY_NOT;
+	}
 	if (q->state == HL_QUEUE_PARKED)
 		return ready_parked(q, now_mono_ms, out_wake_mono_ms);
-	if (q->state != HL_QUEUE_OPEN)
-		return HL_READY_NOT;
 	uint32_t limit = hl_queue_suspect(q) ? 1 : (uint32_t)q->window;
 	if (q->busy >= limit)
 		return HL_READY_NOT;
@@ -403,11 +410,14 @@ bool hl_queue_take(struct hl_queue *q, hl_ms_t now_mono_ms, bool allow_retry, st
 		struct hl_due_entry *e = probe_candidate(q, now_mono_ms);
 		if (q->fresh_count > 0 && (!e || q->turn % 2))
 			take_fresh(q, out);
-		else if (e)
+		else if (e) {
+			bool early = e->node.key > now_mono_ms;
 			take_due(q, e, out);
-		else
+			out->early = early;
+		} else
 			return false;
 		out->probe = true;
+		q->n_probes++;
 		return true;
 	}
 	struct hl_heap_node *top = hl_heap_peek(&q->due);
@@ -421,6 +431,16 @@ bool hl_queue_take(struct hl_queue *q, hl_ms_t now_mono_ms, bool allow_retry, st
 	if (q->limits.rate_per_s)
 		q->tokens -= 1.0;
 	return true;
+}
+
+void hl_queue_put_back(struct hl_queue *q, const struct hl_work *w, hl_ms_t now_mono_ms)
+{
+	hl_queue_drop_windows(q);
+	q->hold_mono_ms = now_mono_ms + HL_QUEUE_HOLD_MS;
+	if (w->fresh) {
+		q->fresh_more = true;
+		q->fresh_next = HL_MIN(q->fresh_next, w->delivery);
+	}
 }
 
 /* ---- what an attempt teaches ---- */
@@ -458,19 +478,11 @@ static void adjust_window(struct hl_queue *q, enum hl_feedback f)
 static enum hl_queue_change learn_failure(struct hl_queue *q, const struct hl_slot *slot, bool unavailable,
 		hl_ms_t now_mono_ms, uint32_t rnd)
 {
-	if (!unavailable) {
-		q->unavailable = 0;
-		if (q->state != HL_QUEUE_PARKED || !slot->probe)
-			return HL_QUEUE_SAME;
-		hl_queue_move(q, HL_QUEUE_OPEN); /* it answers again, though not with success: no longer a case for probes */
-		return HL_QUEUE_WAS_OPENED;
-	}
-	q->unavailable++;
+	q->unavailable = unavailable ? q->unavailable + 1 : 0;
 	if (q->state == HL_QUEUE_PARKED && slot->probe) {
 		set_probe(q, q->probe_delay_ms * 2, now_mono_ms, rnd);
 	} else if (q->state == HL_QUEUE_OPEN && q->unavailable >= q->limits.park_after) {
 		hl_queue_move(q, HL_QUEUE_PARKED);
-		q->drain_owed = true;
 		set_probe(q, HL_QUEUE_PROBE_MIN_MS, now_mono_ms, rnd);
 		return HL_QUEUE_WAS_PARKED;
 	}
@@ -488,20 +500,28 @@ enum hl_queue_change hl_queue_learn(struct hl_queue *q, const struct hl_slot *sl
 		return learn_failure(q, slot, j->unavailable, now_mono_ms, rnd);
 
 	q->unavailable = 0;
-	bool was_parked = q->state == HL_QUEUE_PARKED;
-	if (was_parked) {
-		hl_queue_move(q, HL_QUEUE_OPEN);
-		q->window = 1.0; /* ramp up again */
-	}
-	if (q->drain_owed && q->state == HL_QUEUE_OPEN) {
-		q->drain_owed = false;
-		if (!q->limits.strict) {
-			q->drain_until_ms = now_ms;
-			q->draining = true;
-			(void)!hl_queue_retime(q, now_ms, now_mono_ms);
-		}
-	}
-	return was_parked ? HL_QUEUE_WAS_OPENED : HL_QUEUE_SAME;
+	if (q->state != HL_QUEUE_PARKED)
+		return HL_QUEUE_SAME;
+	hl_queue_move(q, HL_QUEUE_OPEN);
+	q->window = 1.0; /* ramp up again */
+	hl_queue_drain(q, q->drain_gen + 1, now_ms, now_mono_ms);
+	return HL_QUEUE_WAS_OPENED;
+}
+
+void hl_queue_drain(struct hl_queue *q, uint32_t gen, hl_ms_t now_ms, hl_ms_t now_mono_ms)
+{
+	q->drain_gen = gen;
+	q->draining = true;
+	if (hl_queue_retime(q, now_ms, now_mono_ms) != 0)
+		hl_queue_reload_due(q);
+}
+
+void hl_queue_restore_parked(struct hl_queue *q, hl_ms_t now_mono_ms)
+{
+	hl_queue_move(q, HL_QUEUE_PARKED);
+	q->unavailable = q->limits.park_after;
+	q->probe_delay_ms = HL_QUEUE_PROBE_MIN_MS;
+	q->probe_mono_ms = now_mono_ms;
 }
 
 void hl_queue_move(struct hl_queue *q, enum hl_queue_state to)

@@ -29,6 +29,7 @@ enum {
 	HL_QUEUE_PROBE_MIN_MS = 5000,
 	HL_QUEUE_PROBE_MAX_MS = 300000,
 	HL_QUEUE_PROBE_JITTER_PERCENT = 20,
+	HL_QUEUE_HOLD_MS = 5000,        /* pause after a start that failed */
 	HL_QUEUE_OLD_MS = 1000,         /* an attempt this old is slow */
 };
 
@@ -43,6 +44,7 @@ struct hl_fresh_entry {
 struct hl_due_entry {
 	struct hl_heap_node node;       /* key: monotonic time it is due at */
 	struct hl_due due;              /* as stored */
+	uint32_t tried;                 /* the queue's probe count when it was last probed early, 0 = never */
 };
 
 /* A delivery taken out of its queue to be attempted. */
@@ -52,6 +54,7 @@ struct hl_work {
 	struct hl_event_ref *ref;       /* given; NULL = not in memory */
 	bool fresh;
 	bool probe;
+	bool early;                     /* a probe made before the delivery's own time */
 	struct hl_due due;              /* of a delivery that waited */
 };
 
@@ -105,10 +108,9 @@ struct hl_queue {
 	bool due_more;
 	bool due_loading;
 	bool draining;                  /* until a load reached the end of the stored entries */
-	bool drain_owed;                /* was parked and has not succeeded since */
 	hl_ms_t upto_due_ms;
 	uint64_t upto_delivery;
-	hl_ms_t drain_until_ms;         /* wall; what began to wait for backoff before this is due at once. 0 = none */
+	uint32_t drain_gen;             /* as stored; what began to wait for backoff in an older generation is due at once */
 
 	/* pace */
 	double window;                  /* concurrency allowed, 1 … limits.max_in_flight */
@@ -119,11 +121,14 @@ struct hl_queue {
 	double tokens;                  /* of the rate limit */
 	hl_ms_t tokens_mono_ms;
 
+	hl_ms_t hold_mono_ms;           /* nothing starts before: the last start failed for want of memory or of its webhook */
+
 	/* parking */
 	uint32_t unavailable;           /* consecutive failures that said so */
 	hl_ms_t probe_delay_ms;
 	hl_ms_t probe_mono_ms;          /* next probe not before */
 	bool probing;                   /* a probe is in flight */
+	uint32_t n_probes;              /* probes made; lets them rotate over the deliveries */
 
 	/* the scheduler's */
 	struct hl_list ring;            /* in one of its rings */
@@ -148,8 +153,9 @@ bool hl_queue_wants_fresh(const struct hl_queue *q);
 /* Lowest number that may be a never-attempted pending delivery: what the stored cursor may advance to. */
 uint64_t hl_queue_fresh_floor(const struct hl_queue *q);
 
-/* An entry that was just stored (an outcome, a manual retry, a delayed publish). */
-HL_MUST_CHECK int hl_queue_push_due(struct hl_queue *q, const struct hl_due *due, hl_ms_t now_ms, hl_ms_t now_mono_ms);
+/* An entry that was just stored (an outcome, a manual retry, a delayed publish). early: it was probed before its time. */
+HL_MUST_CHECK int hl_queue_push_due(struct hl_queue *q, const struct hl_due *due, bool early, hl_ms_t now_ms,
+		hl_ms_t now_mono_ms);
 HL_MUST_CHECK int hl_queue_load_due(struct hl_queue *q, uint32_t epoch, const struct hl_due *v, size_t n, bool more, hl_ms_t now_ms,
 		hl_ms_t now_mono_ms);
 bool hl_queue_wants_due(const struct hl_queue *q);
@@ -167,10 +173,17 @@ bool hl_queue_suspect(const struct hl_queue *q);
 /* Takes the next delivery (hl_queue_ready said it may); the caller claims it. allow_retry: the retries' share has room. */
 bool hl_queue_take(struct hl_queue *q, hl_ms_t now_mono_ms, bool allow_retry, struct hl_work *out);
 
+/* The work could not be begun: forget both windows, read everything again a little later, this delivery included. */
+void hl_queue_put_back(struct hl_queue *q, const struct hl_work *w, hl_ms_t now_mono_ms);
+
 /* What an ended attempt teaches. Returns what happened to the state. */
 enum hl_queue_change { HL_QUEUE_SAME, HL_QUEUE_WAS_PARKED, HL_QUEUE_WAS_OPENED };
 enum hl_queue_change hl_queue_learn(struct hl_queue *q, const struct hl_slot *slot, const struct hl_judgement *j,
 		hl_ms_t now_ms, hl_ms_t now_mono_ms, uint32_t rnd);
+/* A new drain generation was stored (or is about to be, with the outcome that opened the queue). */
+void hl_queue_drain(struct hl_queue *q, uint32_t gen, hl_ms_t now_ms, hl_ms_t now_mono_ms);
+/* Parked when the process ended: goes on probing, at once. */
+void hl_queue_restore_parked(struct hl_queue *q, hl_ms_t now_mono_ms);
 /* Pause, disable, resume, delete. Moves to HELD, OPEN or GONE. */
 void hl_queue_move(struct hl_queue *q, enum hl_queue_state to);
 bool hl_queue_idle(const struct hl_queue *q);   /* no work known anywhere, nothing in flight */

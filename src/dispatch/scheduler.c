@@ -215,12 +215,12 @@ static bool start_one(struct hl_scheduler *s, enum hl_lane lane, hl_ms_t now_mon
 		leave_lane(s, q);
 		return false;
 	}
-	struct hl_work begun = work; /* start may take what work holds */
+	struct hl_work begun = work; /* start takes what work holds */
 	enum hl_start rc = s->ops.start(s->ops.data, q, &work, &slot);
 	if (rc == HL_START_OK)
 		begin_slot(s, q, slot, &begun, lane, now_mono_ms);
 	else if (rc == HL_START_FAILED)
-		hl_queue_drop_windows(q);
+		hl_queue_put_back(q, &begun, now_mono_ms);
 	hl_scheduler_touch(s, q);
 	return true;
 }

@@ -1,0 +1,11 @@
+/* What the engine does when a webhook changed in the store. */
+#ifndef HL_DISPATCH_WEBHOOK_STATE_H
+#define HL_DISPATCH_WEBHOOK_STATE_H
+
+#include "dispatch/core.h"
+
+/* After the commit of any change to the webhook's row: brings subscriptions, account generation, queue state and limits in
+ * step with the store; drops the cached destination. */
+void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook);
+
+#endif
