@@ -1,0 +1,498 @@
+/* Reading HTTP/1.x messages.
+ *
+ * The head is collected in m->headers.bytes, so that names and values are slices of one piece of memory however the
+ * bytes arrived; llhttp reads each new part where it lies there, so garbage is found at its first wrong byte. The body
+ * is never copied: llhttp is stopped after each piece and the piece is handed out where it lies in the owner's buffer.
+ *
+ *   IN_HEAD -> HEAD_DONE -> IN_BODY -> ENDED -> (hl_message_next) IN_HEAD
+ *      |           |           |
+ *      +-----------+-----------+-> BAD
+ *
+ * llhttp and we must agree where a head ends: a scanner of our own finds the empty line, and its last byte must be the
+ * one that completes the head for llhttp too. What llhttp lets through and we do not, with the answer: no or two or
+ * malformed Host on 1.1 (400), Transfer-Encoding other than exactly "chunked", or on 1.0 (400), folded lines (400),
+ * another version (505), RTSP and ICE (400), a method nobody here answers (501), Upgrade (400), a target that is not
+ * origin-form or has a fragment (400), over-long target (414), too many or too long fields (431), an expectation other
+ * than 100-continue (417), more framing than body (400). Of an answer: 101, too many 1xx. Answers are exempt from the
+ * checks of Host, method, target and 1.0. llhttp never completes a 204 or 304 that announces a length, nor an answer to
+ * HEAD: it is told that no body follows. */
+#include "http/message.h"
+#include "base/check.h"
+#include "base/defs.h"
+#include "base/str.h"
+#include "http/framing.h"
+#include <llhttp.h>
+
+enum {
+	BLANK_MAX = 8,            /* bytes of empty lines forgiven before a request (RFC 9112 §2.2) */
+	FRAMING_MAX = 8192,       /* bytes of chunk headers and trailers without a byte of body between them */
+	KEEP_CAP = 8192,          /* a head buffer that grew beyond this is given back after the message */
+};
+
+enum { LINE_MIDDLE, LINE_START, LINE_CR };        /* hl_message.line */
+enum { SPAN_NONE, SPAN_NAME, SPAN_VALUE };        /* hl_message.span */
+
+const struct hl_message_limits hl_request_limits = { 16384, 8192, 64, 0 };
+const struct hl_message_limits hl_response_limits = { 32768, 0, HL_HEADERS_CAP, 3 };
+
+_Static_assert(sizeof(llhttp_t) <= sizeof(((struct hl_message *)0)->llhttp), "room for llhttp_t");
+
+static llhttp_t *parser_of(struct hl_message *m)
+{
+	return (llhttp_t *)(void *)m->llhttp;
+}
+
+static void move(struct hl_message *m, enum hl_message_state to)
+{
+	static const unsigned edges[] = {
+		[HL_MESSAGE_IN_HEAD] = 1u << HL_MESSAGE_HEAD_DONE | 1u << HL_MESSAGE_BAD,
+		[HL_MESSAGE_HEAD_DONE] = 1u << HL_MESSAGE_IN_BODY | 1u << HL_MESSAGE_BAD,
+		[HL_MESSAGE_IN_BODY] = 1u << HL_MESSAGE_ENDED | 1u << HL_MESSAGE_BAD,
+		[HL_MESSAGE_ENDED] = 0,
+		[HL_MESSAGE_BAD] = 0,
+	};
+	HL_CHECK(edges[m->state] & 1u << to);
+	m->state = to;
+}
+
+static enum hl_step bad(struct hl_message *m, unsigned status, const char *reason)
+{
+	move(m, HL_MESSAGE_BAD);
+	m->status = (uint16_t)status;
+	m->reason = reason;
+	return HL_STEP_BAD;
+}
+
+/* ---- llhttp's callbacks: they only note ----------------------------------------------------------------------------- */
+
+/* For use inside a callback, where the state may not move yet: remembered, and told by run(). */
+static int refuse(struct hl_message *m, unsigned status, const char *reason)
+{
+	m->status = (uint16_t)status;
+	m->reason = reason;
+	return HPE_USER;
+}
+
+static int on_url(llhttp_t *p, const char *at, size_t len)
+{
+	struct hl_message *m = p->data;
+	if (m->target_len == 0)
+		m->target_at = (uint32_t)(at - m->headers.bytes.data);
+	m->target_len += (uint32_t)len;
+	return m->target_len > m->limits->target_max ? refuse(m, 414, "the request target is too long") : 0;
+}
+
+static int on_header_field(llhttp_t *p, const char *at, size_t len)
+{
+	struct hl_message *m = p->data;
+	if (m->head_seen)
+		return 0; /* trailers are read and ignored */
+	size_t offset = (size_t)(at - m->headers.bytes.data);
+	struct hl_headers *h = &m->headers;
+	struct hl_header_entry *e = h->n ? &h->v[h->n - 1] : NULL;
+	if (m->span == SPAN_NAME && e->name_at + e->name_len == offset) {
+		e->name_len = (uint16_t)(e->name_len + len);
+		return 0;
+	}
+	if (h->n == m->limits->headers_max)
+		return refuse(m, 431, "too many header fields");
+	h->v[h->n++] = (struct hl_header_entry){ .name_at = (uint16_t)offset, .name_len = (uint16_t)len };
+	m->span = SPAN_NAME;
+	return 0;
+}
+
+static int on_header_value(llhttp_t *p, const char *at, size_t len)
+{
+	struct hl_message *m = p->data;
+	if (m->head_seen)
+		return 0;
+	size_t offset = (size_t)(at - m->headers.bytes.data);
+	struct hl_header_entry *e = &m->headers.v[m->headers.n - 1];
+	if (m->span == SPAN_NAME) {
+		e->value_at = (uint16_t)offset;
+		e->value_len = (uint16_t)len;
+		m->span = SPAN_VALUE;
+		return 0;
+	}
+	e->value_len = (uint16_t)(offset + len - e->value_at);
+	return 0;
+}
+
+static bool status_without_body(const llhttp_t *p)
+{
+	return p->type == HTTP_RESPONSE && (p->status_code < 200 || p->status_code == 204 || p->status_code == 304);
+}
+
+static int on_headers_complete(llhttp_t *p)
+{
+	struct hl_message *m = p->data;
+	m->head_seen = true;
+	m->keep_alive = llhttp_should_keep_alive(p);
+	if (p->flags & F_CONTENT_LENGTH) {
+		if (p->content_length > INT64_MAX)
+			return refuse(m, 413, "the body is too large");
+		m->content_length = (int64_t)p->content_length;
+	}
+	m->chunked = p->flags & F_CHUNKED;
+	if (p->upgrade)
+		return refuse(m, 400, "switching protocols is not supported");
+	if (status_without_body(p) || m->head_request) {
+		/* A 204 that announces a body may or may not send it: nobody knows where the next answer begins. */
+		if (p->status_code == 204 && (m->content_length > 0 || m->chunked))
+			m->keep_alive = false;
+		return 1;
+	}
+	m->until_eof = llhttp_message_needs_eof(p);
+	return 0;
+}
+
+static int on_body(llhttp_t *p, const char *at, size_t len)
+{
+	struct hl_message *m = p->data;
+	m->chunk = hl_str_make(at, len);
+	return HPE_PAUSED;
+}
+
+static int on_message_complete(llhttp_t *p)
+{
+	((struct hl_message *)p->data)->ended_seen = true;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+	.on_url = on_url,
+	.on_header_field = on_header_field,
+	.on_header_value = on_header_value,
+	.on_headers_complete = on_headers_complete,
+	.on_body = on_body,
+	.on_message_complete = on_message_complete,
+};
+
+/* ---- life ------------------------------------------------------------------------------------------------------------ */
+
+/* Forgets the head read so far, to begin the next one of the same message (after a 1xx) or of the next message. */
+static void begin_head(struct hl_message *m)
+{
+	llhttp_reset(parser_of(m));
+	parser_of(m)->data = m;
+	hl_buf_reset(&m->headers.bytes);
+	m->headers.n = 0;
+	m->target = HL_STR_NONE;
+	m->status = 0;
+	m->minor = 0;
+	m->chunked = m->keep_alive = m->expects_continue = m->until_eof = false;
+	m->content_length = -1;
+	m->head_seen = m->ended_seen = m->stopped = false;
+	m->line = LINE_MIDDLE;
+	m->span = SPAN_NONE;
+	m->target_at = m->target_len = 0;
+}
+
+void hl_message_init(struct hl_message *m, enum hl_message_kind kind, const struct hl_message_limits *limits)
+{
+	HL_CHECK(limits->head_max <= HL_HEAD_CAP && limits->headers_max <= HL_HEADERS_CAP);
+	memset(m, 0, sizeof(*m));
+	m->kind = kind;
+	m->limits = limits;
+	llhttp_init(parser_of(m), kind == HL_MESSAGE_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+	hl_message_next(m, false);
+}
+
+void hl_message_fini(struct hl_message *m)
+{
+	hl_buf_fini(&m->headers.bytes);
+}
+
+void hl_message_next(struct hl_message *m, bool head_request)
+{
+	if (m->headers.bytes.cap > KEEP_CAP)
+		hl_buf_fini(&m->headers.bytes);
+	m->state = HL_MESSAGE_IN_HEAD;
+	m->head_request = head_request;
+	m->interim = m->blank = 0;
+	m->head_len = m->framing_len = 0;
+	m->body_max = UINT64_MAX;
+	m->body_len = 0;
+	m->chunk = HL_STR_NONE;
+	m->reason = NULL;
+	begin_head(m);
+}
+
+bool hl_message_started(const struct hl_message *m)
+{
+	return m->head_len > 0;
+}
+
+/* ---- the head -------------------------------------------------------------------------------------------------------- */
+
+/* How much of `in` belongs to the head; *out_end when that reaches its last byte. SIZE_MAX for a folded line: what the
+ * field's value is would be a matter of opinion. */
+static size_t scan_head(struct hl_message *m, struct hl_str in, bool *out_end)
+{
+	size_t i = 0;
+	*out_end = false;
+	while (i < in.len) {
+		if (m->line == LINE_MIDDLE) {
+			const char *nl = memchr(in.ptr + i, '\n', in.len - i);
+			if (!nl)
+				return in.len;
+			i = (size_t)(nl - in.ptr) + 1;
+			m->line = LINE_START;
+			continue;
+		}
+		char c = in.ptr[i];
+		if (m->line == LINE_START && (c == ' ' || c == '\t'))
+			return SIZE_MAX;
+		if (c == '\n') {
+			*out_end = true;
+			return i + 1;
+		}
+		m->line = m->line == LINE_START && c == '\r' ? LINE_CR : LINE_MIDDLE;
+		i++;
+	}
+	return in.len;
+}
+
+/* Lets llhttp read the n bytes of head from offset `at` on. */
+static bool run(struct hl_message *m, size_t at, size_t n)
+{
+	llhttp_t *p = parser_of(m);
+	int rc = llhttp_execute(p, m->headers.bytes.data + at, n);
+	if (rc == HPE_OK || (rc == HPE_PAUSED && m->ended_seen && llhttp_get_error_pos(p) == m->headers.bytes.data + at + n))
+		return true;
+	if (rc == HPE_USER)
+		bad(m, m->status, m->reason);
+	else if (rc == HPE_INVALID_VERSION)
+		bad(m, 505, "the HTTP version is not supported");
+	else
+		bad(m, 400, llhttp_get_error_reason(p) && *llhttp_get_error_reason(p) ? llhttp_get_error_reason(p)
+				: "malformed message");
+	return false;
+}
+
+static bool method_known(unsigned llhttp_method, enum hl_method *out)
+{
+	switch (llhttp_method) {
+	case HTTP_GET: *out = HL_METHOD_GET; return true;
+	case HTTP_HEAD: *out = HL_METHOD_HEAD; return true;
+	case HTTP_POST: *out = HL_METHOD_POST; return true;
+	case HTTP_PUT: *out = HL_METHOD_PUT; return true;
+	case HTTP_PATCH: *out = HL_METHOD_PATCH; return true;
+	case HTTP_DELETE: *out = HL_METHOD_DELETE; return true;
+	case HTTP_OPTIONS: *out = HL_METHOD_OPTIONS; return true;
+	default: return false;
+	}
+}
+
+/* The status to refuse with, 0 when all is well; *out_reason likewise. */
+static unsigned judge_request(struct hl_message *m, const struct hl_framing *f, const char **out_reason)
+{
+	const struct hl_buf *b = &m->headers.bytes;
+	const char *line_end = memchr(b->data, '\n', b->len);
+	if (line_end - b->data < 10 || memcmp(line_end - 9, "HTTP/1.", 7) != 0)
+		return *out_reason = "the protocol is not HTTP/1", 400;
+	if (!method_known(parser_of(m)->method, &m->method))
+		return *out_reason = "the method is not supported", 501;
+	m->target = hl_str_make(b->data + m->target_at, m->target_len);
+	if (m->target.len == 0 || m->target.ptr[0] != '/')
+		return *out_reason = "the request target must be a path", 400;
+	if (memchr(m->target.ptr, '#', m->target.len))
+		return *out_reason = "the request target must not have a fragment", 400;
+	if (f->hosts > 1 || (f->hosts == 0 && m->minor == 1))
+		return *out_reason = "exactly one Host field is required", 400;
+	if (f->hosts == 1 && !hl_framing_host_valid(f->host))
+		return *out_reason = "the Host field is malformed", 400;
+	if (f->encodings && m->minor == 0)
+		return *out_reason = "Transfer-Encoding is not part of HTTP/1.0", 400;
+	if (f->upgrade)
+		return *out_reason = "switching protocols is not supported", 400;
+	if (f->expect.len && m->minor == 1) {
+		if (!hl_str_ieq(f->expect, HL_STR("100-continue")))
+			return *out_reason = "the expectation is not supported", 417;
+		m->expects_continue = true;
+	}
+	return 0;
+}
+
+/* Everything llhttp leaves open about a complete head. */
+static enum hl_step head_complete(struct hl_message *m)
+{
+	llhttp_t *p = parser_of(m);
+	struct hl_framing f;
+	const char *reason = NULL;
+	unsigned status = 0;
+
+	hl_framing_survey(&m->headers, &f);
+	m->minor = p->http_minor;
+	if (p->http_major != 1 || p->http_minor > 1)
+		return bad(m, 505, "the HTTP version is not supported");
+	if (f.encodings && (f.encodings > 1 || !hl_str_ieq(f.encoding, HL_STR("chunked"))))
+		return bad(m, 400, "Transfer-Encoding must be exactly \"chunked\"");
+	if (f.encodings && m->content_length >= 0)
+		return bad(m, 400, "Transfer-Encoding and Content-Length exclude each other");
+	if (m->kind == HL_MESSAGE_REQUEST) {
+		status = judge_request(m, &f, &reason);
+		if (status)
+			return bad(m, status, reason);
+	} else {
+		m->status = p->status_code;
+		if (m->status == 101)
+			return bad(m, 101, "the server switched protocols unasked");
+		if (m->status < 100 || m->status > 999)
+			return bad(m, 0, "the status code is malformed");
+		if (m->status < 200) {
+			if (m->interim++ >= m->limits->interim_max)
+				return bad(m, m->status, "too many interim answers");
+			begin_head(m);
+			return HL_STEP_MORE;
+		}
+	}
+	move(m, HL_MESSAGE_HEAD_DONE);
+	return HL_STEP_HEAD;
+}
+
+/* Empty lines before a request are forgiven, a few of them. */
+static bool skip_blank(struct hl_message *m, struct hl_str *in)
+{
+	while (in->len && (*in->ptr == '\r' || *in->ptr == '\n')) {
+		if (m->kind == HL_MESSAGE_RESPONSE || ++m->blank > BLANK_MAX) {
+			bad(m, 400, "the message begins with empty lines");
+			return false;
+		}
+		in->ptr++;
+		in->len--;
+	}
+	return true;
+}
+
+static enum hl_step step_head(struct hl_message *m, struct hl_str *in)
+{
+	while (in->len) {
+		struct hl_buf *b = &m->headers.bytes;
+		if (b->len == 0 && !skip_blank(m, in))
+			return HL_STEP_BAD;
+		bool end;
+		size_t n = scan_head(m, *in, &end), at = b->len;
+		if (n == SIZE_MAX)
+			return bad(m, 400, "folded header lines are not allowed");
+		if (n == 0)
+			return HL_STEP_MORE;
+		if (m->head_len + n > m->limits->head_max)
+			return m->headers.n == 0 && m->kind == HL_MESSAGE_REQUEST
+					? bad(m, 414, "the request target is too long") : bad(m, 431, "the head is too large");
+		hl_buf_add(b, in->ptr, n);
+		if (!hl_buf_ok(b))
+			return bad(m, 503, "out of memory");
+		m->head_len += (uint32_t)n;
+		in->ptr += n;
+		in->len -= n;
+		if (!end) {
+			if (!run(m, at, n))
+				return HL_STEP_BAD;
+			if (m->head_seen)
+				return bad(m, 400, "the end of the head is ambiguous");
+			return HL_STEP_MORE;
+		}
+		if (!run(m, at, n - 1))
+			return HL_STEP_BAD;
+		if (m->head_seen)
+			return bad(m, 400, "the end of the head is ambiguous");
+		if (!run(m, at + n - 1, 1))
+			return HL_STEP_BAD;
+		if (!m->head_seen)
+			return bad(m, 400, "the end of the head is ambiguous");
+		enum hl_step step = head_complete(m);
+		if (step != HL_STEP_MORE)
+			return step;
+	}
+	return HL_STEP_MORE;
+}
+
+/* ---- the body -------------------------------------------------------------------------------------------------------- */
+
+static enum hl_step end(struct hl_message *m)
+{
+	move(m, HL_MESSAGE_ENDED);
+	return HL_STEP_END;
+}
+
+static enum hl_step step_body(struct hl_message *m, struct hl_str *in)
+{
+	llhttp_t *p = parser_of(m);
+	static const char nothing[1];
+	if (m->ended_seen)
+		return end(m);
+	/* A stopped llhttp may have more to say although no byte is left: the end of the message. */
+	while (in->len || m->stopped) {
+		const char *from = in->ptr ? in->ptr : nothing;
+		if (m->stopped)
+			llhttp_resume(p);
+		m->stopped = false;
+		m->chunk = HL_STR_NONE;
+		int rc = llhttp_execute(p, from, in->len);
+		if (rc != HPE_OK && rc != HPE_PAUSED)
+			return bad(m, 400, llhttp_get_error_reason(p) && *llhttp_get_error_reason(p)
+					? llhttp_get_error_reason(p) : "malformed body");
+		m->stopped = rc == HPE_PAUSED;
+		size_t used = m->stopped ? (size_t)(llhttp_get_error_pos(p) - from) : in->len;
+		in->ptr += in->ptr ? used : 0;
+		in->len -= used;
+		if (m->chunk.len) {
+			m->framing_len = 0;
+			m->body_len += m->chunk.len;
+			if (m->body_len > m->body_max)
+				return bad(m, 413, "the body is too large");
+			return HL_STEP_BODY;
+		}
+		m->framing_len += (uint32_t)used;
+		if (m->framing_len > FRAMING_MAX)
+			return bad(m, 400, "too many bytes around the chunks of the body");
+		if (m->ended_seen)
+			return end(m);
+	}
+	return HL_STEP_MORE;
+}
+
+enum hl_step hl_message_step(struct hl_message *m, struct hl_str *in)
+{
+	switch (m->state) {
+	case HL_MESSAGE_IN_HEAD:
+		return step_head(m, in);
+	case HL_MESSAGE_HEAD_DONE:
+		move(m, HL_MESSAGE_IN_BODY);
+		return step_body(m, in);
+	case HL_MESSAGE_IN_BODY:
+		return step_body(m, in);
+	case HL_MESSAGE_ENDED:
+		return HL_STEP_MORE;
+	case HL_MESSAGE_BAD:
+		return HL_STEP_BAD;
+	}
+	HL_NEVER("message state");
+}
+
+enum hl_step hl_message_eof(struct hl_message *m)
+{
+	switch (m->state) {
+	case HL_MESSAGE_IN_HEAD:
+		return m->head_len == 0 ? HL_STEP_MORE : bad(m, 400, "the head is cut short");
+	case HL_MESSAGE_HEAD_DONE:
+	case HL_MESSAGE_IN_BODY:
+		if (m->state == HL_MESSAGE_HEAD_DONE)
+			move(m, HL_MESSAGE_IN_BODY);
+		return m->until_eof || m->ended_seen ? end(m) : bad(m, 400, "the body is cut short");
+	case HL_MESSAGE_ENDED:
+		return HL_STEP_MORE;
+	case HL_MESSAGE_BAD:
+		return HL_STEP_BAD;
+	}
+	HL_NEVER("message state");
+}
+
+const char *hl_method_name(enum hl_method m)
+{
+#define HL_X(number, name) [number] = #name,
+	static const char *const names[] = { HL_METHOD_TABLE(HL_X) };
+#undef HL_X
+	return (unsigned)m < HL_METHOD_N ? names[m] : "?";
+}
