@@ -34,6 +34,8 @@ struct hl_server_options {
 	uint32_t answer_max;               /* bytes of a streamed answer that may wait to be sent; beyond: broken off.
 	                                    * default 64 MiB */
 	struct hl_message_limits limits;   /* default hl_request_limits */
+	bool (*admit)(void *data, int fd); /* asked about every new connection; false: closed at once. NULL = all may come */
+	void *admit_data;
 };
 
 /* Counters; read them any time. */

@@ -57,6 +57,10 @@ static void on_connection(struct hl_listener *l, struct hl_listener_socket *sock
 		return;
 	}
 	hl_connection_start(c);
+	uv_os_fd_t fd;
+	const struct hl_server_options *o = &s->hub.o;
+	if (o->admit && (uv_fileno((uv_handle_t *)&c->stream, &fd) || !o->admit(o->admit_data, fd)))
+		hl_connection_close(c);
 }
 
 static void on_gone(struct hl_connection_hub *hub, bool accepted)
