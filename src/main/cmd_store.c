@@ -1,0 +1,147 @@
+/* hookline check, backup and migrate: what is done to a store from outside, a running server or not. */
+#include "main/cmd.h"
+
+#include "base/err.h"
+#include "base/str.h"
+#include "main/setup.h"
+#include "store/backup.h"
+#include "store/lock.h"
+#include <stdio.h>
+
+/* Arguments of a command of this file: shared flags, its own switches, and n_words words. */
+struct words {
+	struct hl_setup setup;
+	bool compact, with_key;
+	const char *rekey;
+	const char *word[2];
+};
+
+static int read_words(int argc, char **argv, unsigned n_words, struct words *out, struct hl_config *c)
+{
+	static const struct option options[] = {
+		HL_SETUP_OPTIONS,
+		{ "compact", no_argument, NULL, 'c' }, { "with-key", no_argument, NULL, 'k' },
+		{ "rekey", required_argument, NULL, 'r' }, { NULL, 0, NULL, 0 },
+	};
+	*out = (struct words){ .compact = false };
+	for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (hl_setup_take(&out->setup, opt, optarg))
+			continue;
+		if (opt == 'c' && strcmp(argv[0], "backup") == 0)
+			out->compact = true;
+		else if (opt == 'k' && strcmp(argv[0], "backup") == 0)
+			out->with_key = true;
+		else if (opt == 'r' && strcmp(argv[0], "migrate") == 0)
+			out->rekey = optarg;
+		else
+			return hl_cmd_usage(argv[0], "unknown option");
+	}
+	if (argc - optind != (int)n_words)
+		return hl_cmd_usage(argv[0], n_words == 1 ? "want a data directory" : "want a data directory and a new one");
+	for (unsigned i = 0; i < n_words; i++)
+		out->word[i] = argv[optind + (int)i];
+	hl_setup_take(&out->setup, HL_SETUP_DATA, out->word[0]);
+	struct hl_err err = { 0 };
+	return hl_setup_config(&out->setup, c, &err) ? hl_cmd_fail(HL_EXIT_CONFIG, "%s", err.text) : HL_EXIT_OK;
+}
+
+static void report(void *data, enum hl_audit_severity severity, const char *text)
+{
+	(void)data;
+	printf("%s: %s\n", severity == HL_AUDIT_DAMAGE ? "damage" : "note", text);
+}
+
+/* Without a server nobody may start one while everything is compared, hence the lock; it is asked for only once the
+ * directory has turned out to hold a store. One that cannot be locked is read as if a server wrote to it. */
+static int audit(const struct hl_config *c, bool *out_live, struct hl_audit_summary *sum, struct hl_err *err)
+{
+	const struct hl_store_options so = {
+		.dir = c->engine.data_dir, .max_bytes = c->engine.store_max_bytes, .key_file = c->engine.key_file, .read_only = true,
+	};
+	struct hl_store *store;
+	int rc = hl_store_open(&store, &so, err);
+	if (rc)
+		return rc;
+	char file[4200];
+	int fd = -1;
+	snprintf(file, sizeof(file), "%s/lock", c->engine.data_dir);
+	*out_live = hl_lock_take(file, false, &fd, NULL) != HL_OK;
+	const struct hl_audit_options ao = { .live = *out_live, .report = report };
+	rc = hl_audit(store, &ao, sum, err);
+	hl_store_close(store);
+	if (!*out_live)
+		hl_lock_give(fd);
+	return rc;
+}
+
+int hl_cmd_check(int argc, char **argv)
+{
+	struct words w;
+	struct hl_config c;
+	int code = read_words(argc, argv, 1, &w, &c);
+	if (code)
+		return code;
+	struct hl_err err = { 0 };
+	struct hl_audit_summary sum = { 0 };
+	bool live = false;
+	int rc = audit(&c, &live, &sum, &err);
+	hl_config_fini(&c);
+	if (rc)
+		return hl_cmd_fail_err(&err);
+	printf("events %llu, deliveries %llu (pending %llu), attempts %llu, due %llu, index entries %llu, tail %llu\n",
+			(unsigned long long)sum.events, (unsigned long long)sum.deliveries, (unsigned long long)sum.pending,
+			(unsigned long long)sum.attempts, (unsigned long long)sum.due, (unsigned long long)sum.index_entries,
+			(unsigned long long)sum.tail);
+	printf("accounts %llu, keys %llu, webhooks %llu, servers %llu, event types %llu, jobs %llu\n",
+			(unsigned long long)sum.accounts, (unsigned long long)sum.keys, (unsigned long long)sum.webhooks,
+			(unsigned long long)sum.servers, (unsigned long long)sum.event_types, (unsigned long long)sum.jobs);
+	printf("%s%s\n", sum.damages ? "damaged" : "clean", live ? " (a server writes meanwhile; counters were not compared)" : "");
+	return sum.damages ? HL_EXIT_FAILED : HL_EXIT_OK;
+}
+
+int hl_cmd_backup(int argc, char **argv)
+{
+	struct words w;
+	struct hl_config c;
+	int code = read_words(argc, argv, 2, &w, &c);
+	if (code)
+		return code;
+	const struct hl_backup_options o = {
+		.dir = c.engine.data_dir, .dest = w.word[1], .key_file = c.engine.key_file, .compact = w.compact, .with_key = w.with_key,
+	};
+	struct hl_err err = { 0 };
+	int rc = hl_backup(&o, &err);
+	hl_config_fini(&c);
+	return rc ? hl_cmd_fail_err(&err) : HL_EXIT_OK;
+}
+
+/* Format 1 is the only one there is: a store that opens needs nothing. Opening proves it, and takes the lock like every
+ * migration to come will. */
+static int migrate(const struct hl_config *c, struct hl_err *err)
+{
+	const struct hl_store_options so = {
+		.dir = c->engine.data_dir, .max_bytes = c->engine.store_max_bytes, .key_file = c->engine.key_file,
+	};
+	struct hl_store *store;
+	int rc = hl_store_open(&store, &so, err);
+	if (rc == HL_OK) {
+		hl_store_close(store);
+		puts("the store has the format of this version; nothing to do");
+	}
+	return rc;
+}
+
+int hl_cmd_migrate(int argc, char **argv)
+{
+	struct words w;
+	struct hl_config c;
+	int code = read_words(argc, argv, 1, &w, &c);
+	if (code)
+		return code;
+	struct hl_err err = { 0 };
+	int rc = w.rekey ? hl_rekey(c.engine.data_dir, c.engine.key_file, w.rekey, &err) : migrate(&c, &err);
+	if (rc == HL_OK && w.rekey)
+		printf("every secret is sealed under %s now; name it in store.key_file or make it the data directory's \"key\"\n", w.rekey);
+	hl_config_fini(&c);
+	return rc ? hl_cmd_fail_err(&err) : HL_EXIT_OK;
+}

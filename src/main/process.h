@@ -1,0 +1,11 @@
+/* What a process that holds secrets and many sockets asks of the kernel. */
+#ifndef HL_MAIN_PROCESS_H
+#define HL_MAIN_PROCESS_H
+
+#include <hookline/error.h>
+
+/* New files are ours alone, SIGPIPE is ignored, no core file and no ptrace (sealing key and secrets are in memory), as many
+ * descriptors as the hard limit allows. *out_files: that limit. Never fails: what is refused stays as it was. */
+void hl_process_harden(uint64_t *out_files);
+
+#endif
