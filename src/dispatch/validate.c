@@ -47,11 +47,13 @@ static bool has_control(struct hl_str s)
 /* Text for people: valid UTF-8, at most max characters; a single line unless `lines`. */
 static int check_text(struct hl_str s, size_t max, bool lines, const char *field, struct hl_err *err)
 {
+	if (s.len == 0)
+		return HL_OK;
 	if (s.len > 4 * max || !hl_utf8_valid(s) || hl_utf8_count(s) > max)
 		return hl_err_field(err, HL_EINVAL, field, "must be valid UTF-8 of at most %zu characters", max);
 	if (!lines && has_control(s))
 		return hl_err_field(err, HL_EINVAL, field, "must not hold control characters");
-	if (lines && s.len && memchr(s.ptr, '\0', s.len))
+	if (lines && memchr(s.ptr, '\0', s.len))
 		return hl_err_field(err, HL_EINVAL, field, "must not hold U+0000");
 	return HL_OK;
 }
