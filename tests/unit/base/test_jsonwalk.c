@@ -155,7 +155,7 @@ static void strings(void **state)
 	assert_memory_equal(s.ptr, "a\0b", 4);
 	static const char *const lone[] = { "\"\\ud800\"", "\"\\udfff\"", "\"\\ud800x\"", "\"\\ud800\\n\"",
 			"\"\\ud800\\u0041\"",
-		"\"\\ud800\\ud800\"", "\"\\udc00\\ud800\"", "\"\\ud83d\\ude00\\ude00\"" };
+		"\"\\ud800\\ud800\"", "\"\\udc00\\ud800\"", "\"\\ud83d\\ude00\\ude00\"", "\"\\ud800\\ue000\"" };
 	for (size_t i = 0; i < COUNT(lone); i++)
 		assert_int_equal(hl_json_string(&a, parse(lone[i]), true, &s), HL_ESYNTAX);
 	assert_int_equal(hl_json_string(&a, parse("1"), true, &s), HL_EINVAL);

@@ -104,6 +104,29 @@ static void tombstones_do_not_pile_up(void **state)
 	hl_map_u64_fini(&m);
 }
 
+/* A table that is nearly as full as it gets stays where it is while entries are exchanged: freed places are used again. */
+static void exchanging_needs_no_memory(void **state)
+{
+	(void)state;
+	struct hl_map_u64 m = { 0 };
+	struct hl_map_str s = { 0 };
+	for (size_t i = 0; i < 11; i++) {
+		assert_int_equal(hl_map_u64_put(&m, i, &cells[i]), 0);
+		assert_int_equal(hl_map_str_put(&s, name_of(i), &cells[i]), 0);
+	}
+	const void *m_slots = m.slots, *s_slots = s.slots;
+	for (size_t i = 0; i < 1000; i++) {
+		assert_non_null(hl_map_u64_del(&m, i % 11));
+		assert_int_equal(hl_map_u64_put(&m, i % 11, cells), 0);
+		assert_non_null(hl_map_str_del(&s, name_of(i % 11)));
+		assert_int_equal(hl_map_str_put(&s, name_of(i % 11), cells), 0);
+	}
+	assert_ptr_equal(m.slots, m_slots);
+	assert_ptr_equal(s.slots, s_slots);
+	hl_map_u64_fini(&m);
+	hl_map_str_fini(&s);
+}
+
 static void delete_during_walk(void **state)
 {
 	(void)state;
@@ -193,6 +216,7 @@ int main(void)
 		cmocka_unit_test(u64_model),
 		cmocka_unit_test(str_model),
 		cmocka_unit_test(tombstones_do_not_pile_up),
+		cmocka_unit_test(exchanging_needs_no_memory),
 		cmocka_unit_test(delete_during_walk),
 		cmocka_unit_test(empty_and_odd_keys),
 		cmocka_unit_test(replacing_takes_the_new_slice),
