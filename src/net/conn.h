@@ -25,6 +25,7 @@
 
 enum {
 	HL_CONN_READ_CAP = 65536,          /* the hub's shared read buffer */
+	HL_CONN_TIMEOUT_MS = 5000,         /* default of both time limits */
 	HL_CONN_HANDSHAKES_MAX = 32,       /* running at once; the others wait in line */
 	HL_CONN_HANDSHAKE_SLOT_MS = 250,   /* a slower one goes on but no longer counts: hung receivers must not block others */
 	HL_CONN_UNSENT_MAX = 32 << 20,     /* bytes kept for a peer that does not read */
@@ -64,11 +65,11 @@ struct hl_conn_hub {
 struct hl_conn_hub_options {
 	struct hl_tls_ctx *tls;
 	const struct hl_egress *egress;
-	uint32_t connect_timeout_ms;          /* 0 = 5000 */
-	uint32_t handshake_timeout_ms;        /* 0 = 5000; counted from the ClientHello */
+	uint32_t connect_timeout_ms;          /* 0 = HL_CONN_TIMEOUT_MS */
+	uint32_t handshake_timeout_ms;        /* 0 = HL_CONN_TIMEOUT_MS; counted from the ClientHello */
 };
 HL_MUST_CHECK int hl_conn_hub_init(struct hl_conn_hub *hub, uv_loop_t *loop, const struct hl_env *env,
-		const struct hl_conn_hub_options *o);
+		const struct hl_conn_hub_options *o); /* HL_ENOMEM */
 /* Every connection must be closed (on_closed seen) before. cb: the hub's memory is free again. */
 void hl_conn_hub_close(struct hl_conn_hub *hub, void (*cb)(void *data), void *data);
 
@@ -80,6 +81,7 @@ enum hl_conn_state {
 	HL_CONN_OPEN,
 	HL_CONN_CLOSING,      /* handle being closed; the reason is known */
 	HL_CONN_CLOSED,
+	HL_CONN_STATE_N,
 };
 
 struct hl_conn;
@@ -93,7 +95,7 @@ struct hl_conn_ops {
 	 *   HL_ERESET     reset or failed while open
 	 *   HL_ECONNECT   refused, unreachable, …          HL_ETIMEDOUT  connect or handshake took too long
 	 *   HL_ETLS       handshake refused or broken      HL_EBLOCKED   the kernel's peer address is not allowed
-	 *   HL_ENOMEM     out of memory or past HL_CONN_UNSENT_MAX */
+	 *   HL_EBUSY      out of descriptors or local ports         HL_ENOMEM    out of memory */
 	void (*on_end)(struct hl_conn *c, const struct hl_err *err);
 	void (*on_closed)(struct hl_conn *c);
 };
@@ -114,8 +116,10 @@ struct hl_conn {
 	/* the rest is conn.c's business */
 	bool trusted;                         /* host named in allow_hosts */
 	bool write_broken;                    /* the kernel refused a write; the read side will tell the end */
+	const char *write_error;              /* why; static */
 	bool end_pending;                     /* on_end to be told by the close callback */
-	struct hl_tls *tls;                   /* NULL = plain */
+	char *tls_host;                       /* until the handshake starts; NULL = plain */
+	struct hl_tls *tls;                   /* NULL = plain, or no handshake yet */
 	hl_ms_t phase_mono_ms;                /* start of connect or handshake */
 	hl_ms_t deadline_ms;                  /* of the phase, loop time */
 	hl_ms_t slot_until_ms;                /* loop time */
@@ -136,14 +140,14 @@ struct hl_conn_target {
 	bool trusted;           /* hl_egress_trusts(host): skip the table when judging the peer again */
 };
 
-/* Errors (no callback follows, state stays idle): HL_ECONNECT (no route, bad address), HL_ENOMEM, HL_EINVAL, HL_EBUSY (out
- * of descriptors), HL_ETLS (tls asked for without a context). */
+/* Errors (no callback follows, nothing to close): HL_ENOMEM, HL_EINVAL (not an internet address, host not usable for TLS, or tls
+ * asked for without a context). What the network or the kernel refuses, even at once, is told by on_end. */
 HL_MUST_CHECK int hl_conn_open(struct hl_conn *c, struct hl_conn_hub *hub, const struct hl_conn_target *t,
 		const struct hl_conn_ops *ops, void *data, struct hl_err *err);
 /* Sends the parts in order as one message: one system call when the socket takes it all, the rest is kept and sent later.
  * parts are copied or sent before this returns. n ≤ HL_CONN_PARTS_MAX. HL_ECLOSED when not open, HL_ETOOBIG past
- * HL_CONN_UNSENT_MAX, HL_ENOMEM. A broken socket is not told here but by on_end, after the answer bytes that may still
- * have arrived. */
+ * HL_CONN_UNSENT_MAX (nothing of it was sent), HL_ENOMEM or HL_ETLS (part of it may be lost: close). A broken socket is not
+ * told here but by on_end, after the answer bytes that may still have arrived. */
 HL_MUST_CHECK int hl_conn_write(struct hl_conn *c, const struct hl_str *parts, size_t n);
 /* Bytes accepted by hl_conn_write but not by the kernel (encrypted ones for TLS). */
 size_t hl_conn_unsent(const struct hl_conn *c);

@@ -49,7 +49,8 @@ struct hl_resolver {
 };
 
 static void on_timer(uv_timer_t *timer);
-static void on_channel_answer(void *data, int status, const char *text, const struct hl_addr *addrs, size_t n, hl_ms_t ttl_ms);
+static void on_channel_answer(void *data, int status, const char *text, const struct hl_addr *addrs, size_t n,
+		hl_ms_t ttl_ms);
 
 /* ---- handing out -------------------------------------------------------------------------------------------------- */
 
@@ -124,7 +125,8 @@ static void query_fail(struct query *q, const char *text, bool name_unknown)
 	struct hl_resolver *r = q->resolver;
 	hl_ms_t now = hl_env_mono_ms(r->env);
 	/* When nobody could say, an old address is better than none. */
-	struct hl_resolve_answer *stale = name_unknown ? NULL : hl_resolve_cache_get_stale(&r->cache, query_name(q), HL_RESOLVE_NEGATIVE_MS, now);
+	struct hl_resolve_answer *stale = name_unknown ? NULL
+			: hl_resolve_cache_get_stale(&r->cache, query_name(q), HL_RESOLVE_NEGATIVE_MS, now);
 	if (stale) {
 		query_tell(q, stale);
 		return;
@@ -163,7 +165,8 @@ static void on_timer(uv_timer_t *timer)
 }
 
 /* The end of q, unless it has to be asked again. */
-static void on_channel_answer(void *data, int status, const char *text, const struct hl_addr *addrs, size_t n, hl_ms_t ttl_ms)
+static void on_channel_answer(void *data, int status, const char *text, const struct hl_addr *addrs, size_t n,
+		hl_ms_t ttl_ms)
 {
 	struct query *q = data;
 	struct hl_resolver *r = q->resolver;
@@ -333,7 +336,9 @@ int hl_resolver_get(struct hl_resolver *r, struct hl_str host, const struct hl_a
 		*out_n = 1;
 		return HL_OK;
 	}
-	struct hl_resolve_answer *a = canonical(host, text, &name) ? hl_resolve_cache_get(&r->cache, name, hl_env_mono_ms(r->env)) : NULL;
+	if (!canonical(host, text, &name))
+		return HL_EAGAIN;
+	struct hl_resolve_answer *a = hl_resolve_cache_get(&r->cache, name, hl_env_mono_ms(r->env));
 	if (!a || a->status)
 		return HL_EAGAIN;
 	*out_addrs = a->addrs;

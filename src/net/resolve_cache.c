@@ -94,7 +94,8 @@ static struct entry *insert(struct hl_resolve_cache *c, struct hl_str name)
 	return e;
 }
 
-void hl_resolve_cache_put(struct hl_resolve_cache *c, struct hl_str name, struct hl_resolve_answer *a, hl_ms_t fresh_ms, hl_ms_t now_mono_ms)
+void hl_resolve_cache_put(struct hl_resolve_cache *c, struct hl_str name, struct hl_resolve_answer *a, hl_ms_t fresh_ms,
+		hl_ms_t now_mono_ms)
 {
 	struct entry *e = hl_map_str_get(&c->entries, name);
 	if (!e)
@@ -118,7 +119,8 @@ struct hl_resolve_answer *hl_resolve_cache_get(struct hl_resolve_cache *c, struc
 	return e->answer;
 }
 
-struct hl_resolve_answer *hl_resolve_cache_get_stale(struct hl_resolve_cache *c, struct hl_str name, hl_ms_t extend_ms, hl_ms_t now_mono_ms)
+struct hl_resolve_answer *hl_resolve_cache_get_stale(struct hl_resolve_cache *c, struct hl_str name,
+		hl_ms_t extend_ms, hl_ms_t now_mono_ms)
 {
 	struct entry *e = hl_map_str_get(&c->entries, name);
 	if (!e || e->answer->status || now_mono_ms >= e->stale_until_mono_ms)
