@@ -4,7 +4,8 @@
  *   |consumed |unread        |free          |
  *
  * Appending never fails loudly in the middle: on ENOMEM or past `max` the buffer becomes `failed`, further appends do
- * nothing, and the caller asks once at the end with hl_buf_ok(). A NUL is kept at data[len] whenever data is not NULL. */
+ * nothing, and the caller asks once at the end with hl_buf_ok(). A NUL is kept at data[len] whenever data is not NULL; who fills
+ * reserved room directly puts it there. Making room may move the unread part to the front. */
 #ifndef HL_BASE_BUF_H
 #define HL_BASE_BUF_H
 
@@ -24,7 +25,7 @@ void hl_buf_init(struct hl_buf *b);            /* zeroed memory is a valid empty
 void hl_buf_fini(struct hl_buf *b);            /* frees; valid empty afterwards */
 void hl_buf_reset(struct hl_buf *b);           /* empty, keeps memory, clears failed */
 bool hl_buf_ok(const struct hl_buf *b);
-bool hl_buf_reserve(struct hl_buf *b, size_t n); /* room for n more bytes (plus NUL) */
+bool hl_buf_reserve(struct hl_buf *b, size_t n); /* room for n more bytes (plus NUL); false also sets failed */
 void hl_buf_add(struct hl_buf *b, const void *p, size_t n);
 void hl_buf_str(struct hl_buf *b, struct hl_str s);
 void hl_buf_cstr(struct hl_buf *b, const char *s);

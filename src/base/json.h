@@ -32,7 +32,7 @@ struct hl_json_iter {
 };
 void hl_json_each(struct hl_json_iter *it, struct hl_json container);
 bool hl_json_next(struct hl_json_iter *it);
-/* Member of an object by decoded name; type is the value's. false when absent. */
+/* Member of an object by decoded name, the last of several; false when absent. */
 bool hl_json_get(struct hl_json object, struct hl_str name, struct hl_json *out);
 
 /* Decodes a string value (or raw key) into arena memory; no copy when there is nothing to decode. Lone surrogates are

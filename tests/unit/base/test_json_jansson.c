@@ -104,7 +104,8 @@ static void mutate(struct gen *g)
 	for (uint32_t n = 1 + rnd_below(&g->r, 3); n > 0 && b->len > 0; n--) {
 		size_t at = rnd_below(&g->r, (uint32_t)b->len);
 		char c = bytes[rnd_below(&g->r, sizeof bytes)]; /* the NUL at the end included */
-		switch (rnd_below(&g->r, 5)) {
+		uint32_t how = rnd_below(&g->r, 5);
+		switch (how) {
 		case 0:
 			b->data[at] = c;
 			break;
@@ -113,9 +114,8 @@ static void mutate(struct gen *g)
 			b->len--;
 			break;
 		case 2:
-			c = b->data[at];
-			/* fall through */
 		case 3:
+			c = how == 2 ? b->data[at] : c;
 			hl_buf_char(b, 0);
 			memmove(b->data + at + 1, b->data + at, b->len - at - 1);
 			b->data[at] = c;
