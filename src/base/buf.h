@@ -4,8 +4,8 @@
  *   |consumed |unread        |free          |
  *
  * Appending never fails loudly in the middle: on ENOMEM or past `max` the buffer becomes `failed`, further appends do
- * nothing, and the caller asks once at the end with hl_buf_ok(). A NUL is kept at data[len] whenever data is not NULL; who fills
- * reserved room directly puts it there. Making room may move the unread part to the front. */
+ * nothing, and the caller asks once at the end with hl_buf_ok(). A NUL is kept at data[len] whenever data is not NULL;
+ * who fills reserved room directly puts it there. Making room may move the unread part to the front. */
 #ifndef HL_BASE_BUF_H
 #define HL_BASE_BUF_H
 

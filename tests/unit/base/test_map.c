@@ -104,7 +104,8 @@ static void tombstones_do_not_pile_up(void **state)
 	hl_map_u64_fini(&m);
 }
 
-/* A table that is nearly as full as it gets stays where it is while entries are exchanged: freed places are used again. */
+/* A table that is nearly as full as it gets stays where it is while entries are exchanged: freed places are used
+ * again. */
 static void exchanging_needs_no_memory(void **state)
 {
 	(void)state;
