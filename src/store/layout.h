@@ -118,7 +118,8 @@ struct hl_due {
 	uint8_t why;                  /* enum hl_wait */
 	uint32_t attempts;            /* n_attempts of the row */
 	hl_ms_t expires_at_ms;        /* 0 = none */
-	hl_ms_t set_at_ms;            /* wall time at which this wait was decided; for draining and clock jumps */
+	hl_ms_t set_at_ms;            /* wall time at which this wait was decided; for clock jumps */
+	uint32_t drain_gen;           /* the webhook's counts.drain_gen when it was written: an older one is due at once */
 };
 
 void hl_event_row_encode(struct hl_buf *b, const struct hl_event_row *r);
@@ -206,7 +207,8 @@ struct hl_counts {
 	uint8_t last_class;           /* of the latest attempt */
 	uint16_t last_status;
 	uint64_t fresh_from;          /* no fresh delivery of the webhook has a smaller number */
-	hl_ms_t drain_until_ms;       /* an opened queue sends its backlog until then; 0 = not draining */
+	uint32_t drain_gen;           /* grows when a parked queue opens and when a webhook resumes: older backoffs are due at once */
+	bool parked;                  /* its queue is parked: after a restart it goes on probing */
 	uint8_t last_failure_len;
 	char last_failure[HL_LAST_ERROR_MAX]; /* text of the latest failure, last_failure_len bytes */
 };

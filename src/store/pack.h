@@ -1,4 +1,4 @@
-/* The alphabet of every stored record: LEB128 varints, zigzag for times, length-prefixed bytes. Writing appends to a
+/* The alphabet of every stored record: LEB128 varints and length-prefixed bytes. Writing appends to a
  * hl_buf (which remembers a failure); reading walks a slice and remembers that it ran out or met nonsense, so that a
  * decoder reads all its members and asks once. Keys are fixed-width big-endian, so that byte order is number order. */
 #ifndef HL_STORE_PACK_H
@@ -20,11 +20,6 @@ static inline void hl_pack_u64(struct hl_buf *b, uint64_t v)
 	hl_buf_add(b, tmp, n);
 }
 
-static inline void hl_pack_i64(struct hl_buf *b, int64_t v)
-{
-	hl_pack_u64(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
-}
-
 static inline void hl_pack_u8(struct hl_buf *b, uint8_t v)
 {
 	hl_buf_char(b, (char)v);
@@ -34,6 +29,12 @@ static inline void hl_pack_str(struct hl_buf *b, struct hl_str s)
 {
 	hl_pack_u64(b, s.len);
 	hl_buf_add(b, s.ptr, s.len);
+}
+
+/* Wall times are never negative on disk; one that is (a clock before 1970) counts as "not set". */
+static inline void hl_pack_ms(struct hl_buf *b, hl_ms_t v)
+{
+	hl_pack_u64(b, v > 0 ? (uint64_t)v : 0);
 }
 
 struct hl_unpack {
@@ -62,12 +63,6 @@ static inline uint64_t hl_unpack_u64(struct hl_unpack *u)
 	return 0;
 }
 
-static inline int64_t hl_unpack_i64(struct hl_unpack *u)
-{
-	uint64_t v = hl_unpack_u64(u);
-	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-
 /* A number that must be ≤ max; 0 and bad otherwise. */
 static inline uint64_t hl_unpack_max(struct hl_unpack *u, uint64_t max)
 {
@@ -76,6 +71,12 @@ static inline uint64_t hl_unpack_max(struct hl_unpack *u, uint64_t max)
 		return v;
 	u->bad = true;
 	return 0;
+}
+
+#define HL_UNPACK_MS_MAX ((uint64_t)INT64_MAX / 4) /* far enough from overflow for any sum */
+static inline hl_ms_t hl_unpack_ms(struct hl_unpack *u)
+{
+	return (hl_ms_t)hl_unpack_max(u, HL_UNPACK_MS_MAX);
 }
 
 static inline uint32_t hl_unpack_u32(struct hl_unpack *u)
