@@ -1,0 +1,12 @@
+/* Who asks, for which account, and may they: key, scope, account, rate limit. */
+#ifndef HL_API_AUTH_H
+#define HL_API_AUTH_H
+
+#include "api/call.h"
+
+/* Sets c->key, c->scopes, c->account and the rate limit fields of the answer. false: answered (401, 403, 404, 429). */
+bool hl_auth(struct hl_call *c);
+/* The tier of the account acted for. */
+const struct hl_tier *hl_auth_tier(struct hl_call *c);
+
+#endif

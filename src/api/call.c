@@ -1,0 +1,192 @@
+/* The door out of a call: status and body go to the client if there still is one, the access line is written, the counters
+ * go up, the call is freed. */
+#include "api/call.h"
+
+#include "base/check.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+
+/* ---- headers of the answer ---------------------------------------------------------------------------------------- */
+
+/* Values are kept as offsets until the answer is sent, because the buffer may move: len counts from ptr = offset. */
+void hl_call_header(struct hl_call *c, const char *name, struct hl_str value)
+{
+	if (c->n_headers == HL_CALL_HEADERS_MAX)
+		HL_NEVER("more header fields than a call may send");
+	size_t at = c->header_text.len;
+	hl_buf_str(&c->header_text, value);
+	hl_buf_char(&c->header_text, '\0');
+	if (!hl_buf_ok(&c->header_text))
+		return; /* out of memory: the answer goes without it */
+	c->headers[c->n_headers++] = (struct hl_header){
+		.name = hl_str_from(name), .value = { (const char *)(uintptr_t)at, value.len },
+	};
+}
+
+void hl_call_header_fmt(struct hl_call *c, const char *name, const char *fmt, ...)
+{
+	struct hl_buf text = { .data = NULL };
+	va_list ap;
+	va_start(ap, fmt);
+	hl_buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	if (hl_buf_ok(&text))
+		hl_call_header(c, name, hl_buf_all(&text));
+	hl_buf_fini(&text);
+}
+
+static void settle_headers(struct hl_call *c)
+{
+	for (size_t i = 0; i < c->n_headers; i++)
+		c->headers[i].value.ptr = c->header_text.data + (uintptr_t)c->headers[i].value.ptr;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------ */
+
+static void count(struct hl_api *api, size_t route_index, unsigned status, double s)
+{
+	struct hl_route_count *k = &api->counts[route_index < api->n_routes ? route_index : api->n_routes];
+	for (size_t i = 0; i < HL_API_CODES_MAX; i++)
+		if (k->status[i] == status || !k->status[i]) {
+			k->status[i] = (uint16_t)status;
+			k->n[i]++;
+			break;
+		}
+	size_t bucket = 0;
+	for (double bound = 0.0005; bucket < HL_HISTOGRAM_BUCKETS - 1 && s > bound; bound *= 2)
+		bucket++;
+	api->durations.buckets[bucket]++;
+	api->durations.count++;
+	api->durations.sum_s += s;
+}
+
+void hl_call_finish(struct hl_call *c, unsigned status)
+{
+	struct hl_api *api = c->api;
+	double s = (double)(uv_hrtime() - c->started_ns) / 1e9;
+	count(api, c->route_index, status, s);
+	if (hl_log_on(api->log, HL_LOG_DEBUG))
+		hl_log(api->log, HL_LOG_DEBUG, "http.request", "method=%s route=%s status=%u ms=%.3f key=%u account=%u%s",
+				hl_method_name(c->method), c->route ? c->route->pattern : "none", status, s * 1e3, c->key, c->account,
+				c->request ? "" : " gone=1");
+	hl_buf_fini(&c->out);
+	hl_buf_fini(&c->header_text);
+	free(c);
+	api->n_calls--;
+}
+
+void hl_call_send_as(struct hl_call *c, unsigned status, const char *content_type)
+{
+	if (c->request && !hl_buf_ok(&c->out)) {
+		/* No memory for the answer that was wanted; a short one needs less. */
+		hl_buf_fini(&c->out);
+		hl_buf_init(&c->out);
+		status = 503;
+		content_type = NULL;
+	}
+	if (c->request) {
+		if (content_type)
+			hl_call_header(c, "Content-Type", hl_str_from(content_type));
+		settle_headers(c);
+		hl_response_send(c->request, status, c->headers, c->n_headers, hl_buf_all(&c->out));
+	}
+	hl_call_finish(c, status);
+}
+
+void hl_call_send(struct hl_call *c, unsigned status)
+{
+	hl_call_send_as(c, status, "application/json");
+}
+
+void hl_call_send_empty(struct hl_call *c, unsigned status)
+{
+	hl_buf_reset(&c->out);
+	hl_call_send_as(c, status, NULL);
+}
+
+void hl_call_replay(struct hl_call *c, unsigned status, struct hl_str answer)
+{
+	hl_buf_reset(&c->out);
+	hl_buf_str(&c->out, answer);
+	hl_call_header(c, "Idempotent-Replayed", HL_STR("true"));
+	hl_call_send(c, status);
+}
+
+void hl_call_problem(struct hl_call *c, const struct hl_problem *p)
+{
+	unsigned status = hl_problem_status(p->kind), retry_s = hl_problem_retry_s(p->kind);
+	hl_buf_reset(&c->out);
+	if (retry_s && p->kind != HL_PROBLEM_RATE_LIMITED) /* that one told the exact time already */
+		hl_call_header_fmt(c, "Retry-After", "%u", retry_s);
+	if (status == 401)
+		hl_call_header(c, "WWW-Authenticate", HL_STR("Bearer realm=\"hookline\""));
+	const char *type = c->mount && c->mount->write_error ? c->mount->write_error(&c->out, p) : hl_problem_write(&c->out, p);
+	hl_call_send_as(c, status, type);
+}
+
+void hl_call_problem_kind(struct hl_call *c, enum hl_problem_kind kind)
+{
+	struct hl_problem p = { .kind = kind };
+	hl_call_problem(c, &p);
+}
+
+void hl_call_bad_parameter(struct hl_call *c, const char *name, const char *fmt, ...)
+{
+	struct hl_buf text = { .data = NULL };
+	va_list ap;
+	hl_buf_fmt(&text, "%s: ", name);
+	va_start(ap, fmt);
+	hl_buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	struct hl_problem p = {
+		.kind = HL_PROBLEM_BAD_PARAMETER, .extra_name = "parameter", .extra = hl_str_from(name),
+	};
+	if (hl_buf_ok(&text))
+		p.detail = hl_buf_all(&text);
+	hl_call_problem(c, &p);
+	hl_buf_fini(&text);
+}
+
+void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err)
+{
+	struct hl_problem p = hl_problem_from(code, err);
+	if (p.kind == HL_PROBLEM_INTERNAL) {
+		char text[300];
+		hl_log(c->api->log, HL_LOG_ERROR, "http.internal", "route=%s error=%s text=%s", c->route ? c->route->pattern : "none",
+				hl_errname(code), hl_log_quote(hl_str_from(err ? err->text : ""), text, sizeof(text)));
+	}
+	hl_call_problem(c, &p);
+}
+
+/* ---- on the way --------------------------------------------------------------------------------------------------- */
+
+void hl_call_writer(struct hl_call *c, struct hl_jsonw *w)
+{
+	hl_buf_reset(&c->out);
+	hl_jsonw_init(w, &c->out);
+}
+
+struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err)
+{
+	return (struct hl_reader){ .arena = c->request->arena, .err = err };
+}
+
+const struct hl_idempotency *hl_call_once(struct hl_call *c,
+		struct hl_str (*render)(void *data, const void *object, struct hl_str secret))
+{
+	if (!c->once)
+		return NULL;
+	c->idem.render = render;
+	c->idem.data = c;
+	return &c->idem;
+}
+
+bool hl_call_id(struct hl_call *c, size_t i, enum hl_id_kind kind, uint64_t *out_number)
+{
+	HL_CHECK(i < c->n_params);
+	if (!hl_id_parse(c->api->dispatcher, kind, c->params[i], out_number))
+		return true;
+	hl_call_problem_kind(c, HL_PROBLEM_NOT_FOUND);
+	return false;
+}

@@ -1,0 +1,32 @@
+/* Which API lives where. */
+#include "api/resources.h"
+
+#include "api/problem.h"
+#include "base/defs.h"
+
+static const struct hl_routes *const native_tables[] = {
+	&hl_routes_publish,
+	&hl_routes_batch,
+	&hl_routes_events,
+	&hl_routes_webhooks,
+	&hl_routes_webhook_actions,
+	&hl_routes_deliveries,
+	&hl_routes_undelivered,
+	&hl_routes_event_types,
+	&hl_routes_accounts,
+	&hl_routes_keys,
+	&hl_routes_servers,
+};
+static struct hl_mount native = {
+	.prefix = "/v1", .tables = native_tables, .n_tables = HL_ARRAY_LEN(native_tables), .write_error = hl_problem_write,
+};
+
+static const struct hl_routes *const root_tables[] = {
+	&hl_routes_health,
+	&hl_routes_metrics,
+};
+static struct hl_mount root = {
+	.prefix = "", .tables = root_tables, .n_tables = HL_ARRAY_LEN(root_tables), .write_error = hl_problem_write,
+};
+
+struct hl_mount *const hl_api_mounts[] = { &native, &root, NULL };

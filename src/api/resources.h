@@ -1,0 +1,24 @@
+/* The route tables of the native API, one per resource. */
+#ifndef HL_API_RESOURCES_H
+#define HL_API_RESOURCES_H
+
+#include "api/router.h"
+
+extern const struct hl_routes hl_routes_publish;
+extern const struct hl_routes hl_routes_batch;
+extern const struct hl_routes hl_routes_events;
+extern const struct hl_routes hl_routes_webhooks;
+extern const struct hl_routes hl_routes_webhook_actions;
+extern const struct hl_routes hl_routes_deliveries;
+extern const struct hl_routes hl_routes_undelivered;
+extern const struct hl_routes hl_routes_event_types;
+extern const struct hl_routes hl_routes_accounts;
+extern const struct hl_routes hl_routes_keys;
+extern const struct hl_routes hl_routes_servers;
+extern const struct hl_routes hl_routes_health;
+extern const struct hl_routes hl_routes_metrics;
+
+/* All mounts, ended by NULL; the first that takes a path has it. */
+extern struct hl_mount *const hl_api_mounts[];
+
+#endif
