@@ -337,8 +337,8 @@ int hl_config_check(struct hl_config *c, struct hl_err *err)
 		rc = check_statuses(c, err);
 	if (rc == HL_OK && hl_tiers_parse(hl_str_from(c->tiers_text), &c->tiers, err) != HL_OK)
 		rc = blame(c, HL_SETTING_limits_tiers, err);
-	if (rc == HL_OK && c->engine.user_agent && !c->engine.user_agent[0])
-		c->engine.user_agent = NULL;
+	if (!c->engine.user_agent[0])
+		c->engine.user_agent = "Hookline/" HL_VERSION;
 	if (rc == HL_OK && c->engine.max_slow > c->engine.max_in_flight) {
 		hl_err_set(err, HL_EINVAL, "%u is more than delivery.max_in_flight (%u)", c->engine.max_slow, c->engine.max_in_flight);
 		rc = blame(c, HL_SETTING_delivery_max_slow, err);
