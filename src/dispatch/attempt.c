@@ -138,6 +138,8 @@ static void finish(struct hl_attempt_run *run, const struct hl_answer *answer)
 					"webhook=%s class=%s status=%u", x->id, hl_class_name(a->error_class), a->http_status);
 	}
 	hl_outcome_submit(run);
+	if (q)
+		hl_core_queue_retire(d, q);
 	hl_core_soon(d);
 }
 
@@ -147,8 +149,10 @@ static void on_answer(void *data, struct hl_exchange *x, const struct hl_exchang
 	struct hl_dispatcher *d = run->d;
 	(void)x;
 	if (r->error == HL_ECANCELED) {
-		if (run->slot.queue)
+		if (run->slot.queue) {
 			hl_scheduler_drop(&d->scheduler, &run->slot);
+			hl_core_queue_retire(d, run->slot.queue);
+		}
 		hl_attempt_cb cb = run->cb;
 		void *cb_data = run->cb_data;
 		hl_attempt_release(run);

@@ -127,6 +127,8 @@ void hl_core_turn_end(struct hl_dispatcher *d);
 void hl_core_drain(struct hl_dispatcher *d, hl_ms_t grace_ms, void (*on_drained)(struct hl_dispatcher *d));
 /* After on_drained and after its ports have closed. Closes commit queue and store, frees d, calls cb. */
 void hl_core_free(struct hl_dispatcher *d, void (*cb)(void *data), void *data);
+/* An open that failed half-way: closes and frees what there is. */
+void hl_core_abandon(struct hl_dispatcher *d);
 /* Not threaded: one batch of commits. false: nothing waited. */
 bool hl_core_step(struct hl_dispatcher *d);
 
@@ -143,10 +145,12 @@ uint64_t hl_core_generation(struct hl_dispatcher *d, uint32_t account);
 HL_MUST_CHECK int hl_core_set_generation(struct hl_dispatcher *d, uint32_t account, uint64_t generation);
 void hl_core_id(const struct hl_dispatcher *d, enum hl_id_kind kind, uint64_t number, hl_ms_t created_at_ms,
 		char out[HL_ID_CAP]);
-/* Queue of a webhook; NULL when it has none (get), or on ENOMEM (make). */
+/* A webhook without a queue has nothing pending but what is being published right now. NULL: it has none. */
 struct hl_queue *hl_core_queue_get(struct hl_dispatcher *d, uint32_t webhook);
+/* counts: of a webhook with pending deliveries in the store, to be read by refills; NULL: it had none. NULL on ENOMEM. */
 struct hl_queue *hl_core_queue_make(struct hl_dispatcher *d, const struct hl_webhook *w, const struct hl_counts *counts);
-/* Destroys it when nothing is in flight. */
+/* The queue leaves the map; destroyed now, or when its last attempt has ended (hl_core_queue_retire sees to that). */
 void hl_core_queue_drop(struct hl_dispatcher *d, struct hl_queue *q);
+void hl_core_queue_retire(struct hl_dispatcher *d, struct hl_queue *q);
 
 #endif

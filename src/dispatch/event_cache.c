@@ -36,27 +36,42 @@ static struct hl_str copy_into(char **at, struct hl_str s)
 	return out;
 }
 
-struct hl_event_ref *hl_event_cache_add(struct hl_event_cache *c, const struct hl_event *e)
+struct hl_event_ref *hl_event_ref_create(const struct hl_event *e)
 {
-	struct hl_event_ref *r = hl_event_cache_find(c, e->number);
-	if (r)
-		return r;
-	size_t bytes = sizeof(*r) + e->type.len + e->external_id.len + e->data.len;
-	r = malloc(bytes);
+	size_t bytes = sizeof(struct hl_event_ref) + e->type.len + e->external_id.len + e->data.len;
+	struct hl_event_ref *r = malloc(bytes);
 	if (!r)
 		return NULL;
 	r->refs = 1;
 	r->bytes = (uint32_t)bytes;
+	r->cached = false;
 	r->event = *e;
 	char *at = (char *)(r + 1);
 	r->event.type = copy_into(&at, e->type);
 	r->event.external_id = copy_into(&at, e->external_id);
 	r->event.data = copy_into(&at, e->data);
-	if (hl_map_u64_put(&c->map, e->number, r) != 0) {
+	return r;
+}
+
+bool hl_event_cache_insert(struct hl_event_cache *c, struct hl_event_ref *r)
+{
+	if (hl_map_u64_get(&c->map, r->event.number) || hl_map_u64_put(&c->map, r->event.number, r) != 0)
+		return false;
+	r->cached = true;
+	c->bytes += r->bytes;
+	return true;
+}
+
+struct hl_event_ref *hl_event_cache_add(struct hl_event_cache *c, const struct hl_event *e)
+{
+	struct hl_event_ref *r = hl_event_cache_find(c, e->number);
+	if (r)
+		return r;
+	r = hl_event_ref_create(e);
+	if (r && !hl_event_cache_insert(c, r)) {
 		free(r);
 		return NULL;
 	}
-	c->bytes += bytes;
 	return r;
 }
 
@@ -82,7 +97,9 @@ void hl_event_cache_release(struct hl_event_cache *c, struct hl_event_ref *r)
 	HL_CHECK(r->refs > 0);
 	if (--r->refs > 0)
 		return;
-	c->bytes -= r->bytes;
-	hl_map_u64_del(&c->map, r->event.number);
+	if (r->cached) {
+		c->bytes -= r->bytes;
+		hl_map_u64_del(&c->map, r->event.number);
+	}
 	free(r);
 }

@@ -1,18 +1,20 @@
 /* The rules of delivery.
  *
  * A webhook's retry settings become a `struct hl_policy` once. After each exchange hl_policy_judge says what the answer
- * means; when that is "try again", hl_policy_next says when. Before each attempt hl_policy_at_dispatch says whether it may
- * still be made.
+ * means; when that is "try again", hl_policy_next says when. Before each attempt hl_policy_at_dispatch says whether it
+ * may still be made.
  *
  *   success       the delivery ends
  *   final         the receiver will never take this request: the delivery fails
  *   disable       the receiver is gone for good: the delivery fails and the webhook stops
- *   retry         everything else, until the window ends: a slot past the end moves to the end, and an attempt made at the
+ *   retry         everything else, until the window ends: a slot past the end moves to the end, and an attempt made at
+ *   the
  *                 end is the last one
  *
- * Clocks: due times are wall times. One that lies further ahead than the wait it was meant to be (the clock was set back)
- * is cut to that wait by hl_policy_due. One found long past the end of its window (the process was down, the clock was set
- * forward) gets one late attempt. Bodies and headers come from strangers: what does not parse is no hint and no reason. */
+ * Clocks: due times are wall times. One that lies further ahead than the wait it was meant to be (the clock was set
+ * back) is cut to that wait by hl_policy_due. One found long past the end of its window (the process was down, the
+ * clock was set forward) gets one late attempt. Bodies and headers come from strangers: what does not parse is no hint
+ * and no reason. */
 #include "dispatch/policy.h"
 #include "base/check.h"
 #include "base/defs.h"
@@ -31,7 +33,7 @@ static const uint32_t exponential_s[] = {
 	5, 30, 2 * 60, 10 * 60, 30 * 60, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 12 * 3600, 20 * 3600,
 };
 
-/* ---- the statuses that end a delivery ----------------------------------------------------------------------------- */
+/* ---- the statuses that end a delivery -------------------------------------------------------------------------- */
 
 int hl_policy_finals_parse(struct hl_str text, struct hl_policy_finals *out, struct hl_err *err)
 {
@@ -62,7 +64,7 @@ bool hl_policy_finals_has(const struct hl_policy_finals *f, unsigned status)
 	return f->bits[bit / 64] >> (bit % 64) & 1;
 }
 
-/* ---- the retry policy of a webhook -------------------------------------------------------------------------------- */
+/* ---- the retry policy of a webhook ----------------------------------------------------------------------------- */
 
 static void set_exponential(struct hl_policy *p)
 {
@@ -100,7 +102,7 @@ void hl_policy_init(struct hl_policy *p, const struct hl_webhook *w, const struc
 	}
 }
 
-/* ---- reading answers ---------------------------------------------------------------------------------------------- */
+/* ---- reading answers ------------------------------------------------------------------------------------------- */
 
 /* The body as a JSON object; false when it is none. */
 static bool body_object(struct hl_str body, struct hl_json *out)
@@ -108,8 +110,8 @@ static bool body_object(struct hl_str body, struct hl_json *out)
 	return hl_json_check(body, HL_JSON_DEPTH_MAX, out, NULL) == HL_OK && out->type == HL_JSON_OBJECT;
 }
 
-/* A JSON number of seconds as milliseconds, rounded up and cut to the longest hint; false when negative. By hand, because
- * strtod obeys the embedding program's locale. */
+/* A JSON number of seconds as milliseconds, rounded up and cut to the longest hint; false when negative. By hand,
+ * because strtod obeys the embedding program's locale. */
 static bool seconds_to_ms(struct hl_json v, hl_ms_t *out_ms)
 {
 	if (v.type != HL_JSON_NUMBER || v.raw.len == 0 || v.raw.ptr[0] == '-')
@@ -186,8 +188,8 @@ static hl_ms_t find_hint(enum hl_format format, const struct hl_answer *a, hl_ms
 	return HL_MAX(HL_MIN(ms, (hl_ms_t)HL_POLICY_HINT_MAX_MS), (hl_ms_t)1);
 }
 
-/* Apps Script answers a doPost that worked by sending the browser to this host. The authority is compared whole, so that
- * "https://script.googleusercontent.com@elsewhere/" does not pass. */
+/* Apps Script answers a doPost that worked by sending the browser to this host. The authority is compared whole, so
+ * that "https://script.googleusercontent.com@elsewhere/" does not pass. */
 static bool is_apps_script_redirect(struct hl_str location)
 {
 	location = hl_str_trim(location);
@@ -227,7 +229,7 @@ static const char *reason_to_disable(enum hl_format format, const struct hl_answ
 	return NULL;
 }
 
-/* ---- what an answer means ----------------------------------------------------------------------------------------- */
+/* ---- what an answer means -------------------------------------------------------------------------------------- */
 
 /* No HTTP answer: always worth another try. */
 static void judge_no_answer(const struct hl_answer *a, struct hl_judgement *out)
@@ -303,7 +305,7 @@ void hl_policy_judge(const struct hl_policy *p, enum hl_format format, const str
 	}
 }
 
-/* ---- when to try again -------------------------------------------------------------------------------------------- */
+/* ---- when to try again ----------------------------------------------------------------------------------------- */
 
 void hl_policy_window(const struct hl_policy *p, hl_ms_t created_at_ms, hl_ms_t deliver_after_ms, hl_ms_t expires_at_ms,
 		hl_ms_t *out_from_ms, hl_ms_t *out_until_ms)
@@ -334,9 +336,21 @@ static hl_ms_t hourly_slot(hl_ms_t from_ms, hl_ms_t now_ms)
 	return now_ms + SLOT_SLACK_MS - past_ms + HL_POLICY_HOUR_MS;
 }
 
-static hl_ms_t delay_ms(const struct hl_policy *p, uint32_t n_scheduled, uint32_t rnd)
+/* Steps taken in the schedule: an attempt that followed a hint is none. */
+static uint32_t steps(const struct hl_policy_state *s)
 {
-	uint32_t i = HL_MIN(HL_MAX(n_scheduled, 1u) - 1, p->n_delays - 1);
+	return s->n_scheduled > s->n_hints ? s->n_scheduled - s->n_hints : 0;
+}
+
+/* Slots of an hourly window: its start, each full hour, its end. */
+static hl_ms_t hourly_slots(const struct hl_policy_state *s)
+{
+	return (s->window_until_ms - s->window_from_ms + HL_POLICY_HOUR_MS - 1) / HL_POLICY_HOUR_MS + 1;
+}
+
+static hl_ms_t delay_ms(const struct hl_policy *p, uint32_t n_steps, uint32_t rnd)
+{
+	uint32_t i = HL_MIN(HL_MAX(n_steps, 1u) - 1, p->n_delays - 1);
 	uint64_t ms = (uint64_t)p->delays_s[i] * 1000;
 	uint64_t jitter_max_ms = ms * p->jitter_percent / 100;
 	return (hl_ms_t)(ms + jitter_max_ms * rnd / UINT32_MAX);
@@ -348,13 +362,17 @@ hl_ms_t hl_policy_next(const struct hl_policy *p, const struct hl_policy_state *
 	hl_ms_t end_ms = last_slot(s), at_ms;
 	if (s->n_attempts >= HL_ATTEMPTS_MAX || s->started_at_ms >= end_ms)
 		return 0;
+	if (p->kind == HL_RETRY_HOURLY && steps(s) >= hourly_slots(s))
+		return 0;
+	if (s->n_attempts == HL_ATTEMPTS_MAX - 1)
+		return end_ms;
 	if (hint_ms > 0 && !p->strict) {
 		hl_ms_t least_ms = s->n_hints < HL_POLICY_HINTS_SHORT ? HL_POLICY_HINT_MIN_MS : HL_POLICY_HINT_LONG_MS;
 		at_ms = now_ms + HL_MAX(hint_ms, least_ms);
 	} else if (p->kind == HL_RETRY_HOURLY) {
 		at_ms = hourly_slot(s->window_from_ms, now_ms);
 	} else {
-		at_ms = now_ms + delay_ms(p, s->n_scheduled, rnd);
+		at_ms = now_ms + delay_ms(p, steps(s), rnd);
 	}
 	return HL_MIN(at_ms, end_ms);
 }
@@ -366,7 +384,7 @@ hl_ms_t hl_policy_due(hl_ms_t next_at_ms, hl_ms_t decided_at_ms, hl_ms_t now_ms)
 	return HL_MIN(next_at_ms, now_ms + HL_MAX(next_at_ms - decided_at_ms, (hl_ms_t)0));
 }
 
-/* ---- whether to try at all ---------------------------------------------------------------------------------------- */
+/* ---- whether to try at all ------------------------------------------------------------------------------------- */
 
 enum hl_at_dispatch hl_policy_at_dispatch(const struct hl_policy *p, hl_ms_t window_until_ms, hl_ms_t expires_at_ms,
 		enum hl_webhook_state state, bool parked, hl_ms_t now_ms)
@@ -375,9 +393,9 @@ enum hl_at_dispatch hl_policy_at_dispatch(const struct hl_policy *p, hl_ms_t win
 		return HL_AT_END_EXPIRED;
 	if (state != HL_WEBHOOK_ENABLED)
 		return now_ms > window_until_ms ? HL_AT_END_PAUSED : HL_AT_HOLD;
-	if (parked)
-		return now_ms > window_until_ms ? HL_AT_END_PARKED : HL_AT_HOLD;
 	if (now_ms <= window_until_ms + HL_POLICY_GRACE_MS)
-		return HL_AT_ATTEMPT;
+		return parked ? HL_AT_HOLD : HL_AT_ATTEMPT;
+	if (parked)
+		return HL_AT_END_PARKED;
 	return p->strict ? HL_AT_END_STRICT : HL_AT_ATTEMPT_LATE;
 }

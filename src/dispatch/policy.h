@@ -97,9 +97,10 @@ struct hl_policy_state {
 	hl_ms_t window_from_ms;
 	hl_ms_t window_until_ms;
 	hl_ms_t expires_at_ms;     /* 0 = none */
-	uint32_t n_attempts;       /* all attempts made, the one just ended included */
-	uint32_t n_scheduled;      /* those of them made in their turn (not probes, not manual ones) since window_from */
-	uint32_t n_hints;          /* hints this delivery has followed before */
+	uint32_t n_attempts;       /* attempts that count towards HL_ATTEMPTS_MAX: made in their turn, the one just ended
+	                            * included; probes ahead of their time do not count */
+	uint32_t n_scheduled;      /* those of them since window_from: the position in the schedule */
+	uint32_t n_hints;          /* hints followed since window_from; such an attempt takes no step in the schedule */
 	hl_ms_t started_at_ms;     /* the attempt just ended */
 };
 
@@ -107,14 +108,16 @@ struct hl_policy_state {
 void hl_policy_window(const struct hl_policy *p, hl_ms_t created_at_ms, hl_ms_t deliver_after_ms, hl_ms_t expires_at_ms,
 		hl_ms_t *out_from_ms, hl_ms_t *out_until_ms);
 
-/* When the next attempt is due after a retryable one that ended at now_ms; 0 = there is none, the delivery failed.
+/* When the next attempt is due after a retryable one that ended at now_ms; 0 = there is none, the delivery failed. The
+ * last attempt the limit allows is due at the window's end, so that the limit never ends a delivery early; an hourly
+ * window has as many attempts as slots, whatever the clock did.
  * hint_ms: judgement's (0 = none). rnd: any random number; decides the jitter. */
 hl_ms_t hl_policy_next(const struct hl_policy *p, const struct hl_policy_state *s, hl_ms_t now_ms, hl_ms_t hint_ms,
 		uint32_t rnd);
 
-/* A stored due time as it counts now. decided_at_ms is when it was set (the start of the latest attempt will do; for a
- * never-attempted delivery its creation). When the clock went back behind that moment, the wait is the same but starts now,
- * so a jump delays nothing by more than one interval. */
+/* A stored due time as it counts now. decided_at_ms is when it was set. Not for deliver_after, which is the
+ * publisher's. When the clock went back behind that moment, the wait is the same but starts now, so a jump delays
+ * nothing by more than one interval. */
 hl_ms_t hl_policy_due(hl_ms_t next_at_ms, hl_ms_t decided_at_ms, hl_ms_t now_ms);
 
 /* ---- whether to try at all, asked right before an attempt and by the sweep ---- */
@@ -122,14 +125,13 @@ hl_ms_t hl_policy_due(hl_ms_t next_at_ms, hl_ms_t decided_at_ms, hl_ms_t now_ms)
 enum hl_at_dispatch {
 	HL_AT_ATTEMPT,        /* go (also when the window ended less than the grace ago) */
 	HL_AT_ATTEMPT_LATE,   /* past the end: one attempt, trigger "late"; hl_policy_next answers 0 after it */
-	HL_AT_HOLD,           /* inside the window, but the webhook does not deliver now: wait */
+	HL_AT_HOLD,           /* inside the window, but the webhook does not deliver now: wait (parked: only a probe may go) */
 	HL_AT_END_EXPIRED,    /* fails: class EXPIRED */
 	HL_AT_END_PAUSED,     /* fails: class PAUSED */
 	HL_AT_END_PARKED,     /* fails: the newest probe's class and text */
 	HL_AT_END_STRICT,     /* fails: keeps its last outcome */
 };
 
-/* parked: the queue is parked and this is not a probe. */
 enum hl_at_dispatch hl_policy_at_dispatch(const struct hl_policy *p, hl_ms_t window_until_ms, hl_ms_t expires_at_ms,
 		enum hl_webhook_state state, bool parked, hl_ms_t now_ms);
 

@@ -1,11 +1,11 @@
 /* The body of a delivery.
  *
  * For `standard` and `google_sheets` the body is JSON around the published bytes: everything before `data` is the head,
- * everything after it the tail, and both are written into one small buffer; the data stays where it is. The dialects differ
- * only in the names around it. `discord` and `telegram` get a message of their own, made in render_chat.c.
+ * everything after it the tail, and both are written into one small buffer; the data stays where it is. The dialects
+ * differ only in the names around it. `discord` and `telegram` get a message of their own, made in render_chat.c.
  *
- * Nothing here can fail but memory: whatever was accepted as an event can be rendered, and data whose members are not what
- * a dialect hopes for simply lacks the members copied out of it. */
+ * Nothing here can fail but memory: whatever was accepted as an event can be rendered, and data whose members are not
+ * what a dialect hopes for simply lacks the members copied out of it. */
 #include "dispatch/render.h"
 #include "base/check.h"
 #include "base/defs.h"
@@ -23,7 +23,7 @@ bool hl_render_wants_server(enum hl_dialect dialect)
 	return dialect == HL_DIALECT_STELLARSTACK;
 }
 
-/* ---- pieces of JSON written by hand: the object stays open around the data ----------------------------------------- */
+/* ---- pieces of JSON written by hand: the object stays open around the data ------------------------------------- */
 
 /* ,"name":"text" — `lead` is everything up to the value. */
 static void text_member(struct hl_buf *b, const char *lead, struct hl_str text)
@@ -39,7 +39,7 @@ static void time_member(struct hl_buf *b, const char *lead, const struct hl_even
 	text_member(b, lead, hl_str_make(text, len));
 }
 
-/* ---- heads and tails ----------------------------------------------------------------------------------------------- */
+/* ---- heads and tails ------------------------------------------------------------------------------------------- */
 
 static void hookline_head(struct hl_buf *b, const struct hl_event *e)
 {
@@ -137,7 +137,7 @@ static void standard_body(const struct hl_render *r, struct hl_body *out)
 	hl_buf_char(b, '}');
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------------------------- */
 
 void hl_body_init(struct hl_body *b)
 {

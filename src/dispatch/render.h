@@ -1,5 +1,6 @@
-/* The body of a delivery, by dialect and format. `data` is never copied or changed: a body is a head, the published bytes
- * and a tail, so it can be sent with one writev and serve every webhook of a fan-out that needs nothing of its own. */
+/* The body of a delivery, by dialect and format. `data` is never copied or changed: a body is a head, the published
+ * bytes and a tail, so it can be sent with one writev and serve every webhook of a fan-out that needs nothing of its
+ * own. */
 #ifndef HL_DISPATCH_RENDER_H
 #define HL_DISPATCH_RENDER_H
 

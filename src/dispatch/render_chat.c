@@ -1,12 +1,13 @@
 /* Messages for people.
  *
- * A Discord message is one embed: a title, a sentence or none, and fields. A Telegram message is the same as lines of text.
- * Any event gets one: its type is the title, and the readable members of `data` (strings, numbers, booleans; one level of
- * nesting as "outer.inner") are the fields. An alert of dialect cs2cap and any event of dialect stellarstack have layouts of
- * their own.
+ * A Discord message is one embed: a title, a sentence or none, and fields. A Telegram message is the same as lines of
+ * text. Any event gets one: its type is the title, and the readable members of `data` (strings, numbers, booleans; one
+ * level of nesting as "outer.inner") are the fields. An alert of dialect cs2cap and any event of dialect stellarstack
+ * have layouts of their own.
  *
- * The platforms refuse a whole message for one member that is too long or empty, so every text passes through fit(). They
- * count characters; which kind is not documented for all limits, so the larger count (UTF-16 units) is used everywhere.
+ * The platforms refuse a whole message for one member that is too long or empty, so every text passes through fit().
+ * They count characters; which kind is not documented for all limits, so the larger count (UTF-16 units) is used
+ * everywhere.
  *
  *   a member with no text          shown as "-"
  *   a text that is too long        cut, with an ellipsis as its last character
@@ -32,7 +33,7 @@ enum {
 
 enum { GREEN = 65280, RED = 16711680, YELLOW = 16776960, BLUE = 39423, ALERT_GREEN = 3066993 };
 
-/* ---- texts that fit ------------------------------------------------------------------------------------------------ */
+/* ---- texts that fit -------------------------------------------------------------------------------------------- */
 
 static size_t units_at(const char *p)
 {
@@ -49,7 +50,8 @@ static size_t units(struct hl_str s, size_t max)
 	return n;
 }
 
-/* s when it has at most max units, else its beginning and an ellipsis. Only a failed copy (no memory) loses the latter. */
+/* s when it has at most max units, else its beginning and an ellipsis. Only a failed copy (no memory) loses the
+ * latter. */
 static struct hl_str fit(struct hl_arena *a, struct hl_str s, size_t max)
 {
 	static const char ellipsis[] = "\xE2\x80\xA6";
@@ -72,7 +74,8 @@ static bool is_blank(struct hl_str s)
 	return hl_str_trim(s).len == 0;
 }
 
-/* ---- reading data ---------------------------------------------------------------------------------------------------*/
+/* ---- reading data
+ * --------------------------------------------------------------------------------------------------- */
 
 /* What a message is made from; lives for one call. */
 struct source {
@@ -159,7 +162,7 @@ static size_t each_readable(struct source *s, field_cb field, void *to)
 	return n;
 }
 
-/* ---- Discord: one embed -------------------------------------------------------------------------------------------- */
+/* ---- Discord: one embed ---------------------------------------------------------------------------------------- */
 
 struct embed {
 	struct hl_jsonw w;
@@ -266,7 +269,7 @@ static void discord_any(struct source *s, struct hl_buf *out)
 	embed_end(&m);
 }
 
-/* ---- dialect cs2cap: an alert -------------------------------------------------------------------------------------- */
+/* ---- dialect cs2cap: an alert ---------------------------------------------------------------------------------- */
 
 /* What an alert's data says, each "" when it does not. */
 struct alert {
@@ -319,7 +322,7 @@ static void discord_alert(struct source *s, const struct alert *a, struct hl_buf
 	embed_end(&m);
 }
 
-/* ---- dialect stellarstack ------------------------------------------------------------------------------------------ */
+/* ---- dialect stellarstack -------------------------------------------------------------------------------------- */
 
 static char upper(char c)
 {
@@ -391,7 +394,7 @@ static void discord_stellarstack(struct source *s, const struct hl_render_server
 	embed_end(&m);
 }
 
-/* ---- Telegram: lines ----------------------------------------------------------------------------------------------- */
+/* ---- Telegram: lines ------------------------------------------------------------------------------------------- */
 
 /* Text under construction; stops growing once it is certainly too long. */
 struct lines {
@@ -439,7 +442,7 @@ static void telegram_alert(const struct alert *a, struct lines *l)
 	line(l, a->link);
 }
 
-/* ---- entry points -------------------------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------------------------- */
 
 int hl_render_discord(const struct hl_render *r, struct hl_buf *out)
 {

@@ -1,14 +1,15 @@
 /* Secrets and signatures.
  *
  * A secret is the text "whsec_" + base64. Standard Webhooks signs "id.timestamp.body" with the decoded bytes; the older
- * recipes of the dialects sign with the text itself, prefix included, as their documents show. A signer keeps one keyed HMAC
- * context per kind of key: re-initialising a keyed context costs a third of keying a new one.
+ * recipes of the dialects sign with the text itself, prefix included, as their documents show. A signer keeps one
+ * keyed HMAC context per kind of key: re-initialising a keyed context costs a third of keying a new one.
  *
- * Per attempt the pieces of the body are fed to the HMAC where they lie; nothing is joined first. Which headers a dialect
- * adds is a table; a MAC that several headers share is computed once.
+ * Per attempt the pieces of the body are fed to the HMAC where they lie; nothing is joined first. Which headers a
+ * dialect adds is a table; a MAC that several headers share is computed once.
  *
  *   a malformed secret       HL_EINVAL, and the text of the error never shows any of it
- *   OpenSSL fails            HL_ENOMEM at keying, HL_EIO at signing; the headers appended so far are to be thrown away */
+ *   OpenSSL fails            HL_ENOMEM at keying, HL_EIO at signing; the headers appended so far are to be thrown
+ *   away */
 #include "dispatch/sign.h"
 #include "base/check.h"
 #include "base/codec.h"
@@ -25,7 +26,7 @@ static const struct hl_str prefix = { "whsec_", 6 };
 
 enum { MAC_LEN = 32 }; /* of HMAC-SHA256 */
 
-/* ---- secrets ------------------------------------------------------------------------------------------------------ */
+/* ---- secrets --------------------------------------------------------------------------------------------------- */
 
 size_t hl_secret_generate(const struct hl_env *env, char out[HL_SECRET_CAP])
 {
@@ -77,7 +78,7 @@ void hl_secret_wipe(void *p, size_t n)
 	OPENSSL_cleanse(p, n);
 }
 
-/* ---- keyed contexts ----------------------------------------------------------------------------------------------- */
+/* ---- keyed contexts -------------------------------------------------------------------------------------------- */
 
 /* Fetched once and kept for the life of the process: fetching is the slow part of OpenSSL 3. */
 static EVP_MAC *hmac;
@@ -151,7 +152,7 @@ static bool mac_of(EVP_MAC_CTX *ctx, struct hl_str head, const struct hl_sign *r
 	return EVP_MAC_final(ctx, out, &len, MAC_LEN) == 1 && len == MAC_LEN;
 }
 
-/* ---- headers ------------------------------------------------------------------------------------------------------ */
+/* ---- headers --------------------------------------------------------------------------------------------------- */
 
 /* What a dialect's header holds. */
 enum content {

@@ -1,4 +1,5 @@
-/* Secrets and signatures: makes and checks "whsec_…" texts, keeps a keyed HMAC per secret, writes the headers of a request.
+/* Secrets and signatures: makes and checks "whsec_…" texts, keeps a keyed HMAC per secret, writes the headers of a
+ * request.
  *
  * Loop thread only: a signer's contexts are re-used for every message. */
 #ifndef HL_DISPATCH_SIGN_H
@@ -30,7 +31,8 @@ void hl_secret_wipe(void *p, size_t n);
 
 /* ---- keyed contexts, one signer per secret ---- */
 
-/* About 1 KiB each inside OpenSSL (twice that for the dialects that sign with the text). Zeroed memory is an empty signer. */
+/* About 1 KiB each inside OpenSSL (twice that for the dialects that sign with the text). Zeroed memory is an empty
+ * signer. */
 struct hl_signer {
 	struct evp_mac_ctx_st *raw;        /* keyed with the decoded secret: Standard Webhooks */
 	struct evp_mac_ctx_st *text;       /* keyed with the whole text; NULL for dialects that do not need it */
@@ -59,8 +61,8 @@ struct hl_sign {
 bool hl_sign_wanted(enum hl_format format);
 /* Whether the dialect's requests carry this header (any case), so that a webhook may not set it. */
 bool hl_sign_owns_header(enum hl_dialect dialect, struct hl_str name);
-/* Appends "name: value\r\n" lines: hookline-delivery-id, hookline-attempt and, when signed, the Standard Webhooks trio and
- * the dialect's own. HL_ENOMEM; HL_EIO when OpenSSL fails. */
+/* Appends "name: value\r\n" lines: hookline-delivery-id, hookline-attempt and, when signed, the Standard Webhooks trio
+ * and the dialect's own. HL_ENOMEM; HL_EIO when OpenSSL fails. */
 HL_MUST_CHECK int hl_sign_headers(struct hl_buf *out, const struct hl_sign *r);
 
 #endif

@@ -3,16 +3,17 @@
  *   account ── entries[]   its webhooks, by number: 32 bytes each
  *          └── cache       (server, type) → answer
  *
- * A filter is an array of pointers to interned type names, so that a comparison is one of pointers and a thousand webhooks
- * with the same filter share the names. A match that is not cached walks the account's entries once; its answer is cached.
- * Any change of an account throws its answers away and raises its generation. Holders of an old answer keep it: the publish
- * that carries it is checked against the generation when it is applied.
+ * A filter is an array of pointers to interned type names, so that a comparison is one of pointers and a thousand
+ * webhooks with the same filter share the names. A match that is not cached walks the account's entries once; its
+ * answer is cached. Any change of an account throws its answers away and raises its generation. Holders of an old
+ * answer keep it: the publish that carries it is checked against the generation when it is applied.
  *
- * All cached answers together may take HL_SUBSCRIPTIONS_CACHE_BYTES_MAX; past it every cache is emptied and fills again. An
- * answer too large for that is made anew for each event.
+ * All cached answers together may take HL_SUBSCRIPTIONS_CACHE_BYTES_MAX; past it every cache is emptied and fills
+ * again. An answer too large for that is made anew for each event.
  *
  *   no memory in put      nothing has changed
- *   no memory in match    HL_ENOMEM when there is no answer; an answer that could only not be cached is given all the same */
+ *   no memory in match    HL_ENOMEM when there is no answer; an answer that could only not be cached is given all the
+ *   same */
 #include "dispatch/subscriptions.h"
 #include "base/check.h"
 #include "base/codec.h"
@@ -71,7 +72,7 @@ struct hl_subscriptions {
 	struct hl_subscriptions_counts counts;
 };
 
-/* ---- targets ------------------------------------------------------------------------------------------------------- */
+/* ---- targets --------------------------------------------------------------------------------------------------- */
 
 struct hl_targets *hl_targets_hold(struct hl_targets *t)
 {
@@ -89,7 +90,7 @@ void hl_targets_release(struct hl_targets *t)
 		free(t);
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------------------------- */
 
 static struct type_name *type_hold(struct hl_subscriptions *s, struct hl_str name)
 {
@@ -158,7 +159,7 @@ static bool filter_has(const struct filter *f, const struct type_name *type)
 	return false;
 }
 
-/* ---- caches -------------------------------------------------------------------------------------------------------- */
+/* ---- caches ---------------------------------------------------------------------------------------------------- */
 
 static void cache_clear(struct hl_subscriptions *s, struct account *a)
 {
@@ -204,7 +205,7 @@ static void cache_put(struct hl_subscriptions *s, struct account *a, struct hl_s
 		hl_list_push_back(&s->cached, &a->cached);
 }
 
-/* ---- accounts and entries ------------------------------------------------------------------------------------------ */
+/* ---- accounts and entries -------------------------------------------------------------------------------------- */
 
 static struct account *account_make(struct hl_subscriptions *s, uint32_t number)
 {
@@ -323,7 +324,7 @@ void hl_subscriptions_catalogue_changed(struct hl_subscriptions *s)
 		changed(s, value);
 }
 
-/* ---- matching ------------------------------------------------------------------------------------------------------ */
+/* ---- matching -------------------------------------------------------------------------------------------------- */
 
 /* Which dialects know the type, asked once per match. */
 static unsigned dialects_of(struct hl_subscriptions *s, struct hl_str type)
@@ -351,7 +352,7 @@ static struct hl_targets *collect(struct hl_subscriptions *s, const struct accou
 		const struct entry *e = &a->entries[i];
 		if (e->state == HL_WEBHOOK_ENABLED && (dialects & 1u << e->dialect) && (e->server == 0 || e->server == server)
 				&& filter_has(e->filter, name))
-			s->scratch[n++] = (struct hl_target){ e->number, e->revision };
+			s->scratch[n++] = (struct hl_target){ e->number, e->revision, e->dialect };
 	}
 	struct hl_targets *t = malloc(sizeof *t + n * sizeof t->items[0]);
 	if (!t)
@@ -402,7 +403,7 @@ void hl_subscriptions_count(const struct hl_subscriptions *s, struct hl_subscrip
 	*out = s->counts;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------------ */
 
 int hl_subscriptions_create(struct hl_subscriptions **out, hl_catalogue_cb in_catalogue, void *data)
 {

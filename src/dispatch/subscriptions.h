@@ -1,8 +1,8 @@
 /* Who gets an event: an index of all live webhooks by account, in memory, on the loop.
  *
- * A match is computed once per (account, type, server) and kept until anything of the account changes; then a fan-out of
- * 1000 costs one look-up. Results are immutable and counted, so a publish can hold one while it waits for the disk; the
- * count is not atomic: hold and release on the loop. */
+ * A match is computed once per (account, type, server) and kept until anything of the account changes; then a fan-out
+ * of 1000 costs one look-up. Results are immutable and counted, so a publish can hold one while it waits for the disk;
+ * the count is not atomic: hold and release on the loop. */
 #ifndef HL_DISPATCH_SUBSCRIPTIONS_H
 #define HL_DISPATCH_SUBSCRIPTIONS_H
 
@@ -15,6 +15,7 @@ enum {
 struct hl_target {
 	uint32_t webhook;       /* number */
 	uint32_t revision;
+	uint8_t dialect;        /* enum hl_dialect */
 };
 
 /* The answer of a match; ascending by webhook number. Never changes. */
@@ -34,8 +35,8 @@ HL_MUST_CHECK int hl_subscriptions_create(struct hl_subscriptions **out, hl_cata
 /* Targets still held stay valid until released. */
 void hl_subscriptions_destroy(struct hl_subscriptions *s);
 
-/* Adds a webhook or replaces what is known of it (account, number, revision, dialect, state, server, event_types are read
- * and copied). A deleted one is removed. HL_ENOMEM changes nothing. */
+/* Adds a webhook or replaces what is known of it (account, number, revision, dialect, state, server, event_types are
+ * read and copied). A deleted one is removed. HL_ENOMEM changes nothing. */
 HL_MUST_CHECK int hl_subscriptions_put(struct hl_subscriptions *s, const struct hl_webhook *w);
 void hl_subscriptions_remove(struct hl_subscriptions *s, uint32_t account, uint32_t webhook); /* unknown: nothing */
 /* The catalogue of a dialect changed: forgets every cached answer (generations grow). */

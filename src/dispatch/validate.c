@@ -1,7 +1,8 @@
 /* The limits of what callers hand in.
  *
- * Each check looks at one member and, when it is wrong, says which (a JSON pointer) and what would be right. Checks stop at
- * the first wrong member. Nothing is changed or kept. The messages quote no value: values may be secret or long. */
+ * Each check looks at one member and, when it is wrong, says which (a JSON pointer) and what would be right. Checks
+ * stop at the first wrong member. Nothing is changed or kept. The messages quote no value: values may be secret or
+ * long. */
 #include "dispatch/validate.h"
 #include "base/defs.h"
 #include "base/err.h"
@@ -14,7 +15,7 @@
 /* 9999-12-31T23:59:59.999Z: later times have no RFC 3339 text. */
 static const hl_ms_t time_max_ms = 253402300799999;
 
-/* ---- texts --------------------------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------------------------- */
 
 bool hl_validate_type_ok(struct hl_str type)
 {
@@ -58,7 +59,7 @@ static int check_text(struct hl_str s, size_t max, bool lines, const char *field
 	return HL_OK;
 }
 
-/* ---- extra headers -------------------------------------------------------------------------------------------------- */
+/* ---- extra headers --------------------------------------------------------------------------------------------- */
 
 /* RFC 9110 §5.6.2. */
 static bool is_token(struct hl_str s)
@@ -91,7 +92,8 @@ static bool is_reserved(enum hl_dialect dialect, struct hl_str name)
 	return hl_sign_owns_header(dialect, name);
 }
 
-/* "/headers/" and the name, '~' as JSON Pointer wants it ('/' is not in a token); just "/headers" when it does not fit. */
+/* "/headers/" and the name, '~' as JSON Pointer wants it ('/' is not in a token); just "/headers" when it does not
+ * fit. */
 static void header_field(struct hl_str name, char *out, size_t cap)
 {
 	size_t n = (size_t)snprintf(out, cap, "/headers");
@@ -147,7 +149,7 @@ static int check_headers(const struct hl_webhook *w, struct hl_err *err)
 	return HL_OK;
 }
 
-/* ---- the other members of a webhook --------------------------------------------------------------------------------- */
+/* ---- the other members of a webhook ---------------------------------------------------------------------------- */
 
 /* Whether the query of a URL has a non-empty chat_id. */
 static bool has_chat_id(struct hl_str url)
@@ -315,7 +317,7 @@ int hl_validate_webhook(const struct hl_webhook *w, uint32_t fields, struct hl_e
 	return HL_OK;
 }
 
-/* ---- publishing ----------------------------------------------------------------------------------------------------- */
+/* ---- publishing ------------------------------------------------------------------------------------------------ */
 
 static int check_times(const struct hl_publish *p, hl_ms_t now_ms, struct hl_err *err)
 {
@@ -362,7 +364,7 @@ int hl_validate_idempotency(const struct hl_idempotency *i, struct hl_err *err)
 	return HL_OK;
 }
 
-/* ---- the catalogue -------------------------------------------------------------------------------------------------- */
+/* ---- the catalogue --------------------------------------------------------------------------------------------- */
 
 int hl_validate_event_type(const struct hl_event_type *t, struct hl_err *err)
 {

@@ -1,0 +1,329 @@
+/* Upkeep.
+ *
+ *   index   when 16,384 rows wait, or when nothing was published for a second
+ *   jobs    one slice after the other while the store holds any (cancel, drop, recover)
+ *   upkeep  every minute while anything happens: retention and old idempotency buckets (as jobs), a sweep over each parked
+ *           or held queue, queues that have been idle for ten minutes are forgotten
+ *
+ * Each kind has at most one command under way, so upkeep never crowds out anything. A crash in the middle of any of it
+ * costs nothing: jobs keep their cursor in the store, index runs are repeated, sweeps start again. An idle process with
+ * nothing pending asks for no wake-up but a slow one. */
+#include "dispatch/janitor.h"
+
+#include "dispatch/sweep.h"
+#include "dispatch/webhook_state.h"
+
+#include <stdlib.h>
+
+enum {
+	INDEX_ROWS = 16384, INDEX_QUIET_MS = 1000, SLICE_US = 2000, UPKEEP_MS = 60000, IDLE_UPKEEP_MS = 600000,
+	QUEUE_IDLE_MS = 600000,
+};
+
+struct hl_janitor {
+	struct hl_dispatcher *d;
+	/* index */
+	struct hl_command index_command;
+	struct hl_index_run run;
+	bool indexing;
+	bool index_done;
+	uint64_t index_min;
+	uint64_t rows_noted;           /* deliveries made since the last run began */
+	hl_ms_t index_mono_ms;         /* run then; INT64_MAX = nothing to index */
+	/* jobs */
+	struct hl_command job_command;
+	bool working;
+	bool more_jobs;
+	uint64_t job_after;            /* the job looked at last; they take turns */
+	struct hl_job_result job_result;
+	bool job_found;
+	/* sweep */
+	struct hl_command sweep_command;
+	struct hl_sweep sweep;
+	bool sweeping;
+	size_t sweep_pos;              /* in d->queues */
+	bool sweep_wanted;
+	/* upkeep */
+	struct hl_command upkeep_command;
+	bool upkeep_running;
+	hl_ms_t upkeep_mono_ms;
+	uint64_t seen_events;
+};
+
+int hl_janitor_create(struct hl_dispatcher *d)
+{
+	struct hl_janitor *j = calloc(1, sizeof(*j));
+	if (!j)
+		return HL_ENOMEM;
+	j->d = d;
+	hl_ms_t now = hl_core_mono(d);
+	j->index_mono_ms = now + INDEX_QUIET_MS; /* what the last process left unindexed */
+	j->upkeep_mono_ms = now + UPKEEP_MS;
+	j->more_jobs = true;
+	d->janitor = j;
+	return 0;
+}
+
+void hl_janitor_destroy(struct hl_dispatcher *d)
+{
+	if (!d->janitor)
+		return;
+	hl_index_run_fini(&d->janitor->run);
+	free(d->janitor);
+	d->janitor = NULL;
+}
+
+static bool may_work(const struct hl_dispatcher *d)
+{
+	return d->state == HL_CORE_OPEN && !d->failed;
+}
+
+/* ---- index ---- */
+
+static int index_apply(struct hl_command *c, struct hl_txn *txn)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, index_command);
+	return hl_index_step(txn, &j->run, j->index_min, SLICE_US, &j->index_done);
+}
+
+static void index_begin(struct hl_janitor *j);
+
+static void index_done(struct hl_command *c, int status)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, index_command);
+	struct hl_dispatcher *d = j->d;
+	hl_core_command_done(d);
+	j->indexing = false;
+	if (status != 0) {
+		hl_index_run_fini(&j->run);
+		hl_log(&d->log, HL_LOG_ERROR, "index.failed", "code=%s", hl_errname(status));
+		return;
+	}
+	if (!j->index_done && may_work(d))
+		index_begin(j);
+	hl_core_soon(d);
+}
+
+static void index_begin(struct hl_janitor *j)
+{
+	j->indexing = true;
+	j->index_command = (struct hl_command){ .priority = HL_PRIO_JOB, .apply = index_apply, .done = index_done,
+		.bytes = 64 * 1024 };
+	hl_core_submit(j->d, &j->index_command);
+}
+
+void hl_janitor_note(struct hl_dispatcher *d)
+{
+	d->janitor->rows_noted++;
+	d->janitor->index_mono_ms = hl_core_mono(d) + INDEX_QUIET_MS;
+}
+
+static void tick_index(struct hl_janitor *j, hl_ms_t now)
+{
+	uint64_t rows = j->d->stats.deliveries_created + j->d->stats.events_accepted - j->seen_events;
+	bool quiet = now >= j->index_mono_ms;
+	if (j->indexing || (!quiet && rows < INDEX_ROWS))
+		return;
+	j->seen_events += rows;
+	j->index_min = quiet ? 1 : INDEX_ROWS / 2;
+	if (quiet)
+		j->index_mono_ms = INT64_MAX;
+	index_begin(j);
+}
+
+/* ---- jobs ---- */
+
+static int job_apply(struct hl_command *c, struct hl_txn *txn)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, job_command);
+	struct hl_job_row job;
+	j->job_found = hl_job_next(txn, j->job_after, &job) || hl_job_next(txn, 0, &job);
+	if (!j->job_found)
+		return hl_txn_status(txn);
+	int rc = hl_job_step(txn, &job, hl_core_wall(j->d), SLICE_US, &j->job_result);
+	if (rc == 0)
+		j->job_after = job.number;
+	return rc;
+}
+
+static void job_begin(struct hl_janitor *j);
+
+static void job_done(struct hl_command *c, int status)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, job_command);
+	struct hl_dispatcher *d = j->d;
+	hl_core_command_done(d);
+	j->working = false;
+	j->more_jobs = status == 0 && j->job_found;
+	if (status != 0)
+		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
+	struct hl_queue *q = j->more_jobs && j->job_result.due_changed ? hl_core_queue_get(d, j->job_result.webhook) : NULL;
+	if (q) {
+		hl_queue_reload_due(q);
+		hl_scheduler_touch(&d->scheduler, q);
+	} else if (j->more_jobs && j->job_result.due_changed) {
+		hl_webhook_state_changed(d, j->job_result.webhook);
+	}
+	if (j->more_jobs && may_work(d))
+		job_begin(j);
+	hl_core_soon(d);
+}
+
+static void job_begin(struct hl_janitor *j)
+{
+	j->working = true;
+	j->more_jobs = false;
+	j->job_command = (struct hl_command){ .priority = HL_PRIO_JOB, .apply = job_apply, .done = job_done,
+		.bytes = 64 * 1024 };
+	hl_core_submit(j->d, &j->job_command);
+}
+
+void hl_janitor_wake(struct hl_dispatcher *d)
+{
+	d->janitor->more_jobs = true;
+	hl_core_soon(d);
+}
+
+/* ---- sweep ---- */
+
+static int sweep_apply(struct hl_command *c, struct hl_txn *txn)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, sweep_command);
+	return hl_sweep_step(&j->sweep, txn, hl_core_wall(j->d));
+}
+
+static void sweep_submit(struct hl_janitor *j);
+
+static void sweep_done(struct hl_command *c, int status)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, sweep_command);
+	struct hl_dispatcher *d = j->d;
+	hl_core_command_done(d);
+	j->sweeping = false;
+	if (status == 0 && !j->sweep.done && may_work(d)) {
+		sweep_submit(j);
+		return;
+	}
+	d->stats.deliveries_failed += j->sweep.ended;
+	struct hl_queue *q = hl_core_queue_get(d, j->sweep.webhook);
+	if (q && j->sweep.ended > 0) {
+		hl_queue_drop_windows(q);
+		hl_scheduler_touch(&d->scheduler, q);
+	}
+	hl_core_soon(d);
+}
+
+static void sweep_submit(struct hl_janitor *j)
+{
+	j->sweeping = true;
+	j->sweep_command = (struct hl_command){ .priority = HL_PRIO_JOB, .apply = sweep_apply, .done = sweep_done,
+		.bytes = 64 * 1024 };
+	hl_core_submit(j->d, &j->sweep_command);
+}
+
+static bool sweep_begin(struct hl_janitor *j, struct hl_queue *q)
+{
+	struct hl_webhook_row row;
+	if (!hl_webhook_row_get(hl_core_read(j->d), q->webhook, &row))
+		return false;
+	j->sweep = (struct hl_sweep){ .d = j->d, .webhook = q->webhook, .parked = q->state == HL_QUEUE_PARKED };
+	hl_policy_init(&j->sweep.policy, &row.w, &j->d->set.policy);
+	struct hl_counts counts;
+	hl_counts_get(hl_core_read(j->d), q->webhook, &counts);
+	j->sweep.fresh_from = counts.fresh_from;
+	sweep_submit(j);
+	return true;
+}
+
+/* The next queue that does not send; one at a time. Queues idle for long are forgotten on the way. */
+static void tick_queues(struct hl_janitor *j, hl_ms_t now)
+{
+	struct hl_dispatcher *d = j->d;
+	void *v;
+	while (!j->sweeping && j->sweep_wanted) {
+		if (!hl_map_u64_next(&d->queues, &j->sweep_pos, NULL, &v)) {
+			j->sweep_wanted = false;
+			return;
+		}
+		struct hl_queue *q = v;
+		if (q->state == HL_QUEUE_PARKED || q->state == HL_QUEUE_HELD) {
+			if (q->busy == 0)
+				sweep_begin(j, q);
+		} else if (!hl_queue_idle(q)) {
+			q->idle_mono_ms = now;
+		} else if (now - q->idle_mono_ms >= QUEUE_IDLE_MS) {
+			hl_scheduler_forget(&d->scheduler, q);
+			hl_queue_move(q, HL_QUEUE_GONE);
+			hl_core_queue_drop(d, q);
+		}
+	}
+}
+
+/* ---- upkeep ---- */
+
+/* Puts the periodic jobs into the store, unless the last ones are still there. */
+static int upkeep_apply(struct hl_command *c, struct hl_txn *txn)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, upkeep_command);
+	struct hl_dispatcher *d = j->d;
+	struct hl_job_row job;
+	hl_ms_t now = hl_core_wall(d);
+	bool have[HL_JOB_N] = { false };
+	uint64_t after = 0;
+	while (hl_job_next(txn, after, &job)) {
+		after = job.number;
+		have[job.kind] = true;
+	}
+	struct hl_numbers numbers;
+	hl_store_next_numbers(txn, &numbers);
+	if (!have[HL_JOB_RETENTION]) {
+		job = (struct hl_job_row){ .number = numbers.job++, .kind = HL_JOB_RETENTION, .created_at_ms = now,
+			.error_class = -1, .before_ms = now - (hl_ms_t)d->set.retention_s * 1000,
+			.used_max = d->set.retention_bytes };
+		hl_job_put(txn, &job);
+	}
+	if (!have[HL_JOB_IDEM]) {
+		job = (struct hl_job_row){ .number = numbers.job++, .kind = HL_JOB_IDEM, .created_at_ms = now,
+			.error_class = -1 };
+		hl_job_put(txn, &job);
+	}
+	return hl_txn_status(txn);
+}
+
+static void upkeep_done(struct hl_command *c, int status)
+{
+	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, upkeep_command);
+	hl_core_command_done(j->d);
+	j->upkeep_running = false;
+	if (status == 0)
+		hl_janitor_wake(j->d);
+}
+
+static void tick_upkeep(struct hl_janitor *j, hl_ms_t now)
+{
+	if (now < j->upkeep_mono_ms || j->upkeep_running)
+		return;
+	bool busy = j->d->queues.count > 0;
+	j->upkeep_mono_ms = now + (busy ? UPKEEP_MS : IDLE_UPKEEP_MS);
+	j->upkeep_running = true;
+	j->sweep_wanted = true;
+	j->sweep_pos = 0;
+	j->upkeep_command = (struct hl_command){ .priority = HL_PRIO_JOB, .apply = upkeep_apply, .done = upkeep_done,
+		.bytes = 512 };
+	hl_core_submit(j->d, &j->upkeep_command);
+}
+
+hl_ms_t hl_janitor_tick(struct hl_dispatcher *d)
+{
+	struct hl_janitor *j = d->janitor;
+	hl_ms_t now = hl_core_mono(d);
+	if (!may_work(d))
+		return INT64_MAX;
+	tick_index(j, now);
+	if (j->more_jobs && !j->working)
+		job_begin(j);
+	tick_upkeep(j, now);
+	tick_queues(j, now);
+	hl_ms_t next = j->indexing ? INT64_MAX : j->index_mono_ms;
+	return HL_MIN(next, j->upkeep_mono_ms);
+}
