@@ -18,6 +18,13 @@ struct hl_client_options {
 	uint32_t connections_max;              /* idle ones included; 0 = 4096 */
 };
 
+/* Somebody with something under way, that is an exchange, as far as the client knows it. */
+struct hl_client_user {
+	struct hl_list node;                         /* client->users or ->ended */
+	void (*cancel)(struct hl_client_user *u);    /* must move it to ->ended */
+	void (*finish)(struct hl_client_user *u);    /* was taken off ->ended: run its callback */
+};
+
 struct hl_client {
 	uv_loop_t *loop;
 	const struct hl_env *env;
@@ -29,11 +36,12 @@ struct hl_client {
 	struct hl_conn_hub hub;
 	struct hl_deadlines deadlines;
 	struct hl_pool pool;
-	struct hl_list exchanges;              /* hl_exchange.node: under way */
-	struct hl_list ended;                  /* hl_exchange.node: callback still to be run */
+	struct hl_list users;                  /* hl_client_user.node: under way */
+	struct hl_list ended;                  /* hl_client_user.node: callback still to be run */
 	uv_idle_t idle;                        /* runs those callbacks */
 	struct hl_buf head;                    /* scratch: a request's head */
 	enum { HL_CLIENT_OPEN, HL_CLIENT_CLOSING } state;
+	bool pool_closing;
 	unsigned n_closing;                    /* parts that still have to close */
 	void (*on_closed)(void *data);
 	void *on_closed_data;
@@ -47,5 +55,9 @@ void hl_client_close(struct hl_client *c, void (*cb)(void *data), void *data);
 /* Reads CA file and resolver configuration again. On error what failed stays as it was. */
 HL_MUST_CHECK int hl_client_reload(struct hl_client *c, struct hl_err *err);
 static inline const struct hl_egress *hl_client_egress(const struct hl_client *c) { return &c->egress; }
+
+/* ---- for exchange.c ---- */
+
+void hl_client_wake(struct hl_client *c);      /* something is in c->ended */
 
 #endif

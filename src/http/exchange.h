@@ -67,7 +67,9 @@ struct hl_exchange {
 	struct hl_exchange_result result;
 	hl_exchange_cb cb;
 	void *data;
-	struct hl_list node;              /* client->exchanges or ->ended */
+	struct hl_client_user user;
+	bool in_call;                     /* start or cancel is on the stack: the callback must wait */
+	bool fresh;                       /* no kept connection this time */
 	struct hl_deadline deadline;      /* of the whole exchange */
 	struct hl_deadline connect_until; /* of the address being tried */
 	struct hl_resolve resolve;
@@ -90,5 +92,19 @@ HL_MUST_CHECK int hl_exchange_start(struct hl_exchange *x, struct hl_client *c, 
 		hl_exchange_cb cb, void *data);
 /* The callback follows, later, with error HL_ECANCELED (or the outcome, when that was known already). IDLE: nothing. */
 void hl_exchange_cancel(struct hl_exchange *x);
+
+/* ---- between exchange.c and route.c ---- */
+
+extern const struct hl_conn_ops hl_exchange_ops;
+void hl_exchange_move(struct hl_exchange *x, enum hl_exchange_state to);
+int32_t hl_exchange_since_ms(const struct hl_exchange *x, hl_ms_t from_mono_ms);
+void hl_exchange_end(struct hl_exchange *x);           /* x may be gone afterwards, as after _fail */
+void hl_exchange_fail(struct hl_exchange *x, enum hl_class error_class, const char *fmt, ...) HL_PRINTF(3, 4);
+void hl_exchange_send(struct hl_exchange *x);          /* x->pc is open */
+void hl_exchange_let_go(struct hl_exchange *x);        /* drops x->pc */
+void hl_exchange_route_init(struct hl_exchange *x);
+void hl_exchange_route(struct hl_exchange *x);         /* to a connection; ends x or comes to hl_exchange_send */
+void hl_exchange_resolve(struct hl_exchange *x);       /* the same, without judging the URL again */
+void hl_exchange_connect_failed(struct hl_exchange *x, const struct hl_err *err);
 
 #endif

@@ -49,7 +49,8 @@ struct hl_pool_conn {
 
 struct hl_pool_waiter {
 	struct hl_list node;
-	void (*cb)(struct hl_pool_waiter *w); /* there is room now: ask again at once */
+	/* There may be room now: ask again at once, take before connect. False: HL_EAGAIN again, keep my place in line. */
+	bool (*cb)(struct hl_pool_waiter *w);
 };
 
 struct hl_pool {
@@ -58,6 +59,7 @@ struct hl_pool {
 	struct hl_pool_options o;
 	struct hl_map_str origins;     /* key → struct hl_pool_origin; exists while it has connections */
 	struct hl_list all, idle, waiters;
+	struct hl_deadline wake_at;    /* a connection fell idle while others wait in line */
 	uint32_t n_conns, n_idle;
 	bool closing;
 	void (*on_closed)(void *data);
