@@ -216,6 +216,12 @@ static int open_store(struct hl_dispatcher *d, const struct hl_options *o, uv_lo
 	return rc ? hl_err_set(err, rc, "read the store: %s", hl_strerror(rc)) : 0;
 }
 
+static void log_sink(void *data, int level, const char *line)
+{
+	struct hl_dispatcher *d = data;
+	d->on_log(d->hook_data, (enum hl_log_level)level, line);
+}
+
 static void init_parts(struct hl_dispatcher *d, const struct hl_options *o)
 {
 	struct hl_scheduler_ops ops = { .data = d, .start = hl_attempt_start, .refill = hl_feed_refill };
@@ -275,6 +281,8 @@ int hl_core_open(struct hl_dispatcher **out, const struct hl_options *o, const s
 	d->hook_data = o->data;
 	d->on_attempt = o->on_attempt;
 	d->on_fatal = o->on_fatal;
+	d->on_log = o->on_log;
+	d->log = (struct hl_log){ .level = o->log_level, .sink = o->on_log ? log_sink : NULL, .data = d };
 	init_parts(d, o);
 	int rc = hl_options_apply(d, o, err);
 	if (rc == 0)

@@ -98,6 +98,8 @@ struct hl_dispatcher {
 	void *hook_data;
 	void (*on_attempt)(void *data, const struct hl_outcome *o);
 	void (*on_fatal)(void *data, const struct hl_err *err);
+	void (*on_log)(void *data, enum hl_log_level level, const char *line);
+	void (*fill_port_stats)(struct hl_dispatcher *d, struct hl_stats *out); /* what only the port knows; NULL on virtual time */
 	/* closing */
 	void (*on_drained)(struct hl_dispatcher *d);
 	hl_ms_t grace_until_mono_ms;

@@ -104,6 +104,5 @@ int hl_options_apply(struct hl_dispatcher *d, const struct hl_options *o, struct
 	s->retention_s = o->retention_s;
 	s->retention_bytes = o->store_max_bytes / 100 * o->retention_percent;
 	s->data_max = HL_DATA_MAX_DEFAULT;
-	d->log = (struct hl_log){ .level = o->log_level };
 	return 0;
 }

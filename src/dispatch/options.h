@@ -4,7 +4,7 @@
 
 #include "dispatch/core.h"
 
-/* Checks every range (HL_EINVAL, err->field the member as an option name) and fills in d->set and d->log. */
+/* Checks every range (HL_EINVAL, err->field the member as an option name) and fills in d->set. */
 HL_MUST_CHECK int hl_options_apply(struct hl_dispatcher *d, const struct hl_options *o, struct hl_err *err);
 
 #endif

@@ -43,8 +43,8 @@ int hl_policy_finals_parse(struct hl_str text, struct hl_policy_finals *out, str
 		struct hl_str entry = hl_str_trim(hl_str_split(&rest, ','));
 		uint64_t status;
 		if (!hl_str_u64(entry, &status) || status < FINAL_FIRST || status > FINAL_LAST)
-			return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a status from %d to %d", (int)HL_MIN(entry.len, 20),
-					entry.ptr ? entry.ptr : "", FINAL_FIRST, FINAL_LAST);
+			return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a status from %d to %d",
+					(int)HL_MIN(entry.len, 20), entry.ptr ? entry.ptr : "", FINAL_FIRST, FINAL_LAST);
 		if (hl_policy_finals_has(&f, (unsigned)status))
 			return hl_err_set(err, HL_EINVAL, "%u is listed twice", (unsigned)status);
 		unsigned bit = (unsigned)status - FINAL_FIRST;
@@ -220,7 +220,8 @@ static const char *reason_to_disable(enum hl_format format, const struct hl_answ
 	if (a->http_status == 410)
 		return "the receiver answered 410 Gone";
 	if (format == HL_FORMAT_DISCORD && a->http_status == 404 && body_object(a->body, &root)
-			&& hl_json_get(root, HL_STR("code"), &v) && hl_json_i64(v, &code) && code == DISCORD_UNKNOWN_WEBHOOK)
+			&& hl_json_get(root, HL_STR("code"), &v) && hl_json_i64(v, &code)
+			&& code == DISCORD_UNKNOWN_WEBHOOK)
 		return "Discord does not know this webhook any more";
 	if (format == HL_FORMAT_TELEGRAM && a->http_status == 403 && body_object(a->body, &root)
 			&& hl_json_get(root, HL_STR("description"), &v) && v.type == HL_JSON_STRING

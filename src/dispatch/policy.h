@@ -14,7 +14,7 @@ enum {
 	HL_POLICY_HINT_MIN_MS = 1000,
 	HL_POLICY_HINT_LONG_MS = 60000,  /* … later ones are at least this long */
 	HL_POLICY_HINT_MAX_MS = 7 * 86400 * 1000, /* longer hints are cut to this (the longest window) */
-	HL_POLICY_GRACE_MS = 60000,      /* an attempt due at its window's end and made this much later is still on time */
+	HL_POLICY_GRACE_MS = 60000,      /* an attempt due at the end of its window is on time until then */
 	HL_POLICY_EXPIRY_LEAD_MS = 1000, /* the last attempt before expires_at is due this much earlier */
 };
 
@@ -79,10 +79,10 @@ struct hl_answer {
 
 struct hl_judgement {
 	enum hl_verdict verdict;
-	enum hl_class error_class; /* for the attempt: NONE on success, HTTP_STATUS, RECEIVER_SAID_NO or the answer's own */
+	enum hl_class error_class; /* NONE on success, HTTP_STATUS, RECEIVER_SAID_NO, or the answer's */
 	enum hl_feedback feedback;
 	bool unavailable;          /* counts towards parking: transport errors, timeouts, 502, 503, 504 */
-	hl_ms_t hint_ms;           /* the receiver asks for this pause; 0 = no hint (429 and 503 only, never when strict) */
+	hl_ms_t hint_ms;           /* pause the receiver asks for; 0 = none (429, 503 only; never strict) */
 	char error[96];            /* HTTP answers: text for people, "HTTP 503"; else "": the exchange knows better */
 	char reason[96];           /* FINAL_DISABLE: why, else "" */
 };
@@ -97,8 +97,8 @@ struct hl_policy_state {
 	hl_ms_t window_from_ms;
 	hl_ms_t window_until_ms;
 	hl_ms_t expires_at_ms;     /* 0 = none */
-	uint32_t n_attempts;       /* attempts that count towards HL_ATTEMPTS_MAX: made in their turn, the one just ended
-	                            * included; probes ahead of their time do not count */
+	uint32_t n_attempts;       /* attempts counted against HL_ATTEMPTS_MAX: made in their turn, so without probes
+	                            * ahead of their time; the one just ended is included */
 	uint32_t n_scheduled;      /* those of them since window_from: the position in the schedule */
 	uint32_t n_hints;          /* hints followed since window_from; such an attempt takes no step in the schedule */
 	hl_ms_t started_at_ms;     /* the attempt just ended */
@@ -125,7 +125,7 @@ hl_ms_t hl_policy_due(hl_ms_t next_at_ms, hl_ms_t decided_at_ms, hl_ms_t now_ms)
 enum hl_at_dispatch {
 	HL_AT_ATTEMPT,        /* go (also when the window ended less than the grace ago) */
 	HL_AT_ATTEMPT_LATE,   /* past the end: one attempt, trigger "late"; hl_policy_next answers 0 after it */
-	HL_AT_HOLD,           /* inside the window, but the webhook does not deliver now: wait (parked: only a probe may go) */
+	HL_AT_HOLD,           /* inside the window, but the webhook does not deliver now; parked: a probe may go */
 	HL_AT_END_EXPIRED,    /* fails: class EXPIRED */
 	HL_AT_END_PAUSED,     /* fails: class PAUSED */
 	HL_AT_END_PARKED,     /* fails: the newest probe's class and text */

@@ -18,7 +18,7 @@
 #include "base/map.h"
 #include "dispatch/event_cache.h"
 #include "dispatch/policy.h"
-#include "store/layout.h"
+#include "store/scan.h"
 
 enum hl_queue_state { HL_QUEUE_OPEN, HL_QUEUE_PARKED, HL_QUEUE_HELD, HL_QUEUE_GONE };
 

@@ -242,7 +242,7 @@ static bool hex_of(struct hexes *h, enum content c, struct hl_str stamp_dot, con
 	return true;
 }
 
-static bool dialect_header_lines(struct hl_buf *out, const struct hl_sign *r, struct hl_str stamp, struct hl_str stamp_dot)
+static bool dialect_lines(struct hl_buf *out, const struct hl_sign *r, struct hl_str stamp, struct hl_str stamp_dot)
 {
 	struct hexes hexes = { .made = { false } };
 	for (size_t i = 0; i < HL_ARRAY_LEN(dialect_headers); i++) {
@@ -297,7 +297,7 @@ int hl_sign_headers(struct hl_buf *out, const struct hl_sign *r)
 		len = snprintf(stamp, sizeof stamp, "%lld.", (long long)r->timestamp_s);
 		struct hl_str stamp_dot = hl_str_make(stamp, (size_t)len);
 		struct hl_str bare = hl_str_make(stamp, (size_t)len - 1);
-		if (!standard_headers(out, r, bare) || !dialect_header_lines(out, r, bare, stamp_dot))
+		if (!standard_headers(out, r, bare) || !dialect_lines(out, r, bare, stamp_dot))
 			return HL_EIO;
 	}
 	return hl_buf_ok(out) ? HL_OK : HL_ENOMEM;

@@ -24,7 +24,8 @@ size_t hl_secret_generate(const struct hl_env *env, char out[HL_SECRET_CAP]);
 /* "whsec_" + strict base64 of 24–75 bytes; HL_EINVAL with field "/secret". err->text never shows the secret. */
 HL_MUST_CHECK int hl_secret_check(struct hl_str text, struct hl_err *err);
 /* The raw key behind the prefix. */
-HL_MUST_CHECK int hl_secret_parse(struct hl_str text, uint8_t out[HL_SECRET_RAW_MAX], size_t *out_len, struct hl_err *err);
+HL_MUST_CHECK int hl_secret_parse(struct hl_str text, uint8_t out[HL_SECRET_RAW_MAX], size_t *out_len,
+		struct hl_err *err);
 void hl_secret_last4(struct hl_str text, char out[5]);
 /* Overwrites memory that held a secret; the compiler cannot drop it. */
 void hl_secret_wipe(void *p, size_t n);
@@ -38,7 +39,8 @@ struct hl_signer {
 	struct evp_mac_ctx_st *text;       /* keyed with the whole text; NULL for dialects that do not need it */
 };
 
-HL_MUST_CHECK int hl_signer_init(struct hl_signer *s, enum hl_dialect dialect, struct hl_str secret, struct hl_err *err);
+HL_MUST_CHECK int hl_signer_init(struct hl_signer *s, enum hl_dialect dialect, struct hl_str secret,
+		struct hl_err *err);
 void hl_signer_fini(struct hl_signer *s);      /* OpenSSL cleanses the keys; empty afterwards */
 
 /* ---- the headers of one attempt ---- */

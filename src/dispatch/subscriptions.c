@@ -336,7 +336,8 @@ static unsigned dialects_of(struct hl_subscriptions *s, struct hl_str type)
 }
 
 /* Walks all entries; the answer is the caller's. */
-static struct hl_targets *collect(struct hl_subscriptions *s, const struct account *a, struct hl_str type, uint64_t server)
+static struct hl_targets *collect(struct hl_subscriptions *s, const struct account *a, struct hl_str type,
+		uint64_t server)
 {
 	size_t n = 0;
 	if (s->scratch_cap < a->n) {
@@ -350,8 +351,8 @@ static struct hl_targets *collect(struct hl_subscriptions *s, const struct accou
 	const struct type_name *name = hl_map_str_get(&s->types, type);
 	for (uint32_t i = 0; i < a->n; i++) {
 		const struct entry *e = &a->entries[i];
-		if (e->state == HL_WEBHOOK_ENABLED && (dialects & 1u << e->dialect) && (e->server == 0 || e->server == server)
-				&& filter_has(e->filter, name))
+		if (e->state == HL_WEBHOOK_ENABLED && (dialects & 1u << e->dialect)
+				&& (e->server == 0 || e->server == server) && filter_has(e->filter, name))
 			s->scratch[n++] = (struct hl_target){ e->number, e->revision, e->dialect };
 	}
 	struct hl_targets *t = malloc(sizeof *t + n * sizeof t->items[0]);

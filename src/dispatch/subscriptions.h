@@ -44,8 +44,8 @@ void hl_subscriptions_catalogue_changed(struct hl_subscriptions *s);
 
 /* Enabled webhooks that want (type, server). server 0: the event names none, so only webhooks without a server limit.
  * *out is held for the caller. HL_ENOMEM. */
-HL_MUST_CHECK int hl_subscriptions_match(struct hl_subscriptions *s, uint32_t account, struct hl_str type, uint64_t server,
-		struct hl_targets **out);
+HL_MUST_CHECK int hl_subscriptions_match(struct hl_subscriptions *s, uint32_t account, struct hl_str type,
+		uint64_t server, struct hl_targets **out);
 struct hl_targets *hl_targets_hold(struct hl_targets *t);
 void hl_targets_release(struct hl_targets *t);
 

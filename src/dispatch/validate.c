@@ -21,9 +21,8 @@ bool hl_validate_type_ok(struct hl_str type)
 {
 	for (size_t i = 0; i < type.len; i++) {
 		char c = type.ptr[i];
-		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_'
-				|| c == '-';
-		if (!ok)
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!letter && !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-')
 			return false;
 	}
 	return type.len >= 1 && type.len <= HL_EVENT_TYPE_MAX;
@@ -33,7 +32,8 @@ static int check_type(struct hl_str type, const char *field, struct hl_err *err)
 {
 	if (hl_validate_type_ok(type))
 		return HL_OK;
-	return hl_err_field(err, HL_EINVAL, field, "must be 1 to %d letters, digits, '.', '_' or '-'", HL_EVENT_TYPE_MAX);
+	return hl_err_field(err, HL_EINVAL, field, "must be 1 to %d letters, digits, '.', '_' or '-'",
+			HL_EVENT_TYPE_MAX);
 }
 
 static bool has_control(struct hl_str s)
@@ -76,8 +76,8 @@ static bool is_token(struct hl_str s)
 static bool is_reserved(enum hl_dialect dialect, struct hl_str name)
 {
 	static const char *const names[] = {
-		"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "user-agent", "expect",
-		"connection", "keep-alive", "te", "trailer", "upgrade",
+		"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "user-agent",
+		"expect", "connection", "keep-alive", "te", "trailer", "upgrade",
 	};
 	static const char *const prefixes[] = { "proxy-", "webhook-", "hookline-" };
 	for (size_t i = 0; i < HL_ARRAY_LEN(names); i++) {
@@ -121,7 +121,7 @@ static int check_header(const struct hl_webhook *w, size_t i, struct hl_err *err
 	if (!is_token(h->name))
 		return hl_err_field(err, HL_EINVAL, field, "a header name must be an HTTP token");
 	if (is_reserved(w->dialect, h->name))
-		return hl_err_field(err, HL_EINVAL, field, "this header is set by Hookline or belongs to the connection");
+		return hl_err_field(err, HL_EINVAL, field, "this header is Hookline's or belongs to the connection");
 	if (!hl_str_all_between(h->value, 0x20, 0x7E) || hl_str_trim(h->value).len != h->value.len)
 		return hl_err_field(err, HL_EINVAL, field,
 				"a header value must be visible ASCII without spaces at its ends");
@@ -211,8 +211,8 @@ static int check_state(const struct hl_webhook *w, struct hl_err *err)
 	if (w->state != HL_WEBHOOK_DISABLED)
 		return HL_OK;
 	if (w->reason.len == 0 || w->reason.len > HL_REASON_MAX || !hl_utf8_valid(w->reason) || has_control(w->reason))
-		return hl_err_field(err, HL_EINVAL, "/reason", "disabling needs a reason: 1 to %d bytes of text on one line",
-				HL_REASON_MAX);
+		return hl_err_field(err, HL_EINVAL, "/reason",
+				"disabling needs a reason: 1 to %d bytes of text on one line", HL_REASON_MAX);
 	return HL_OK;
 }
 
@@ -246,14 +246,14 @@ int hl_validate_retry(const struct hl_retry *r, const char *field, struct hl_err
 static int check_retry(const struct hl_webhook *w, struct hl_err *err)
 {
 	if (w->strict && w->retry.kind != HL_RETRY_DEFAULT && w->retry.kind != HL_RETRY_HOURLY)
-		return hl_err_field(err, HL_EINVAL, "/retry", "this webhook is retried hourly for 48 hours, nothing else");
+		return hl_err_field(err, HL_EINVAL, "/retry", "this webhook is retried hourly for 48 hours");
 	return hl_validate_retry(&w->retry, "/retry", err);
 }
 
 static int check_window(const struct hl_webhook *w, struct hl_err *err)
 {
 	if (w->strict && w->window_s != 0 && w->window_s != 172800)
-		return hl_err_field(err, HL_EINVAL, "/window", "this webhook is retried hourly for 48 hours, nothing else");
+		return hl_err_field(err, HL_EINVAL, "/window", "this webhook is retried hourly for 48 hours");
 	return check_most(w->window_s, HL_WINDOW_MAX_S, "/window", " seconds", err);
 }
 
@@ -263,7 +263,8 @@ static int check_metadata(struct hl_str m, struct hl_err *err)
 	if (m.len == 0)
 		return HL_OK;
 	if (m.len > HL_METADATA_MAX || hl_json_check(m, HL_JSON_DEPTH_MAX, &v, NULL) || v.type != HL_JSON_OBJECT)
-		return hl_err_field(err, HL_EINVAL, "/metadata", "must be a JSON object of at most %d bytes", HL_METADATA_MAX);
+		return hl_err_field(err, HL_EINVAL, "/metadata", "must be a JSON object of at most %d bytes",
+				HL_METADATA_MAX);
 	return HL_OK;
 }
 
