@@ -37,10 +37,11 @@ static struct hl_policy strict(void) { return make(HL_DIALECT_ABOUTYOU, (struct 
 static void finals(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "4o0", "399", "600", "200", "400,400", "400,", ",400", "400,,405", "-400", "99999999999999999999" };
+	static const char *const bad[] = { "4o0", "399", "600", "200", "400,400", "400,", ",400", "400,,405", "-400",
+			"99999999999999999999" };
 	struct hl_policy_finals f = finals_default();
 	for (unsigned s = 0; s < 1000; s++) {
-		bool want = s == 400 || s == 405 || s == 411 || s == 413 || s == 414 || s == 415 || s == 422 || s == 431;
+		bool want = s == 400 || s == 405 || s == 411 || (s >= 413 && s <= 415) || s == 422 || s == 431;
 		assert_int_equal(hl_policy_finals_has(&f, s), want);
 	}
 	assert_int_equal(hl_policy_finals_parse(HL_STR(" 401 , 599 "), &f, NULL), 0);
@@ -152,7 +153,8 @@ static const struct {
 	{ TG, 200, "[true]", "", SAID_NO },
 	{ TG, 200, "", "", SAID_NO },
 	{ TG, 400, "{\"ok\":false}", "", NO },
-	{ TG, 403, "{\"ok\":false,\"error_code\":403,\"description\":\"Forbidden: bot was blocked by the user\"}", "", GONE },
+	{ TG, 403, "{\"ok\":false,\"error_code\":403,\"description\":\"Forbidden: bot was blocked by the user\"}", "",
+			GONE },
 	{ TG, 403, "{\"ok\":false,\"description\":\"Forbidden: something else\"}", "", AGAIN },
 	{ TG, 403, "bot was blocked", "", AGAIN },
 	{ TG, 404, "{\"code\":10015}", "", AGAIN },
@@ -184,8 +186,10 @@ static const struct {
 	{ HL_FORMAT_STANDARD, HL_CLASS_RESET, 200, "", "", HL_VERDICT_RETRY, HL_CLASS_RESET, LOST },
 	{ HL_FORMAT_STANDARD, HL_CLASS_PROTOCOL, 0, "", "", HL_VERDICT_RETRY, HL_CLASS_PROTOCOL, LOST },
 	{ HL_FORMAT_STANDARD, HL_CLASS_BLOCKED_ADDRESS, 0, "", "", HL_VERDICT_RETRY, HL_CLASS_BLOCKED_ADDRESS, LOST },
-	{ HL_FORMAT_STANDARD, HL_CLASS_TIMEOUT, 410, "", "", HL_VERDICT_RETRY, HL_CLASS_TIMEOUT, HL_FEEDBACK_HALVE, true },
-	{ HL_FORMAT_STANDARD, HL_CLASS_INTERNAL, 0, "", "", HL_VERDICT_RETRY, HL_CLASS_INTERNAL, HL_FEEDBACK_NEUTRAL, false },
+	{ HL_FORMAT_STANDARD, HL_CLASS_TIMEOUT, 410, "", "", HL_VERDICT_RETRY, HL_CLASS_TIMEOUT, HL_FEEDBACK_HALVE,
+			true },
+	{ HL_FORMAT_STANDARD, HL_CLASS_INTERNAL, 0, "", "", HL_VERDICT_RETRY, HL_CLASS_INTERNAL, HL_FEEDBACK_NEUTRAL,
+			false },
 };
 
 static void judge(void **state)
@@ -200,10 +204,12 @@ static void judge(void **state)
 		hl_policy_judge(&p, verdicts[i].format, &f, &a, t0, &j);
 		if (j.verdict != verdicts[i].verdict || j.error_class != verdicts[i].want_class
 				|| j.feedback != verdicts[i].feedback || j.unavailable != verdicts[i].unavailable)
-			fail_msg("row %zu (%u %s %s): verdict %d class %d feedback %d unavailable %d", i, verdicts[i].status,
-					verdicts[i].body, verdicts[i].location, j.verdict, j.error_class, j.feedback, j.unavailable);
+			fail_msg("row %zu (%u %s %s): verdict %d class %d feedback %d unavailable %d", i,
+					verdicts[i].status, verdicts[i].body, verdicts[i].location, j.verdict,
+					j.error_class, j.feedback, j.unavailable);
 		assert_int_equal(j.reason[0] != 0, j.verdict == HL_VERDICT_FINAL_DISABLE);
-		assert_int_equal(j.error[0] != 0, j.verdict != HL_VERDICT_SUCCEEDED && verdicts[i].class == HL_CLASS_NONE);
+		assert_int_equal(j.error[0] != 0,
+				j.verdict != HL_VERDICT_SUCCEEDED && verdicts[i].class == HL_CLASS_NONE);
 		assert_int_equal(j.hint_ms, 0);
 	}
 }
@@ -309,8 +315,8 @@ static void hint_of_many_digits(void **state)
 
 /* ---- schedules ---- */
 
-/* Plays a receiver that always fails: attempts start at their due time plus `lag` and take `took`; returns how many were
- * made, with their starts since t0. */
+/* Plays a receiver that always fails: attempts start at their due time plus `lag` and take `took`; returns how many
+ * were made, with their starts since t0. */
 static unsigned play(const struct hl_policy *p, hl_ms_t lag_ms, hl_ms_t took_ms, hl_ms_t expires_at_ms, hl_ms_t *starts,
 		unsigned max)
 {
@@ -344,11 +350,25 @@ static void next_hourly(void **state)
 		}
 	}
 	/* a clock nudged back by 40 ms during an attempt does not make its slot twice */
-	struct hl_policy_state st = { .window_from_ms = t0, .window_until_ms = t0 + 2 * (hl_ms_t)DAY_MS, .n_attempts = 2,
+	struct hl_policy_state st = { .window_from_ms = t0, .window_until_ms = t0 + 2 * (hl_ms_t)DAY_MS,
+			.n_attempts = 2,
 		.n_scheduled = 2, .started_at_ms = t0 + HOUR_MS };
 	assert_int_equal(hl_policy_next(&p, &st, t0 + HOUR_MS - 40, 0, 0), t0 + 2 * HOUR_MS);
 	/* set back by a day: within the hour, still on the grid */
 	assert_int_equal(hl_policy_next(&p, &st, t0 - DAY_MS + 5, 0, 0), t0 - DAY_MS + HOUR_MS);
+	/* as many attempts as slots, whatever the clock says; hinted ones are not among them */
+	st.n_attempts = st.n_scheduled = 49;
+	assert_int_equal(hl_policy_next(&p, &st, t0 + HOUR_MS, 0, 0), 0);
+	st.n_hints = 1;
+	assert_int_equal(hl_policy_next(&p, &st, t0 + HOUR_MS, 0, 0), t0 + 2 * HOUR_MS);
+	st.n_hints = 0;
+	st.n_attempts = st.n_scheduled = 3;
+	/* a window that is no whole number of hours ends with a slot of its own */
+	st.window_until_ms = t0 + 5 * HOUR_MS / 2;
+	assert_int_equal(hl_policy_next(&p, &st, t0 + 2 * HOUR_MS, 0, 0), t0 + 5 * HOUR_MS / 2);
+	st.n_attempts = st.n_scheduled = 4;
+	assert_int_equal(hl_policy_next(&p, &st, t0 + 2 * HOUR_MS, 0, 0), 0);
+	st.window_until_ms = t0 + 2 * (hl_ms_t)DAY_MS;
 	/* an attempt between slots (a probe) moves nothing */
 	st.started_at_ms = t0 + HOUR_MS + 600000;
 	assert_int_equal(hl_policy_next(&p, &st, t0 + HOUR_MS + 601000, 0, 0), t0 + 2 * HOUR_MS);
@@ -365,7 +385,8 @@ static void next_exponential(void **state)
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(at[i], want_s[i] * 1000);
 	/* delays run from the attempt's end */
-	struct hl_policy_state s = { .window_from_ms = t0, .window_until_ms = t0 + DAY_MS, .n_attempts = 1, .n_scheduled = 1,
+	struct hl_policy_state s = { .window_from_ms = t0, .window_until_ms = t0 + DAY_MS, .n_attempts = 1,
+			.n_scheduled = 1,
 		.started_at_ms = t0 };
 	assert_int_equal(hl_policy_next(&p, &s, t0 + 15000, 0, 0), t0 + 20000);
 	/* jitter: 0 to 10 % */
@@ -394,8 +415,11 @@ static void next_delays(void **state)
 	/* the cap on attempts */
 	p.delays_s[0] = p.delays_s[1] = 1;
 	assert_int_equal(play(&p, 0, 0, 0, at, 300), HL_ATTEMPTS_MAX);
+	assert_int_equal(at[HL_ATTEMPTS_MAX - 2], (HL_ATTEMPTS_MAX - 2) * 1000);
+	assert_int_equal(at[HL_ATTEMPTS_MAX - 1], 400000); /* kept for the end */
 	/* a window that ended while the last attempt ran still gets its last slot */
-	struct hl_policy_state s = { .window_from_ms = t0, .window_until_ms = t0 + 400000, .n_attempts = 5, .n_scheduled = 5,
+	struct hl_policy_state s = { .window_from_ms = t0, .window_until_ms = t0 + 400000, .n_attempts = 5,
+			.n_scheduled = 5,
 		.started_at_ms = t0 + 395000 };
 	assert_int_equal(hl_policy_next(&p, &s, t0 + 410000, 0, 0), t0 + 400000);
 	s.started_at_ms = t0 + 400000;
@@ -411,7 +435,8 @@ static void next_expiring(void **state)
 	assert_int_equal(n, 4);
 	assert_int_equal(at[2], 35000);
 	assert_int_equal(at[3], 59000); /* before it expires, not at that moment */
-	assert_int_equal(hl_policy_at_dispatch(&p, t0 + 60000, t0 + 60000, HL_WEBHOOK_ENABLED, false, t0 + 59000), HL_AT_ATTEMPT);
+	assert_int_equal(hl_policy_at_dispatch(&p, t0 + 60000, t0 + 60000, HL_WEBHOOK_ENABLED, false, t0 + 59000),
+			HL_AT_ATTEMPT);
 	/* shorter than the lead: one attempt */
 	assert_int_equal(play(&p, 0, 0, t0 + 500, at, 300), 1);
 	/* expiring long after the window changes nothing */
@@ -428,7 +453,11 @@ static void next_hint(void **state)
 	assert_int_equal(hl_policy_next(&p, &s, now, 120000, 0), now + 120000);
 	assert_int_equal(hl_policy_next(&p, &s, now, 1, 0), now + 1000);
 	s.n_hints = 2;
+	s.n_scheduled = 3;
 	assert_int_equal(hl_policy_next(&p, &s, now, 1, 0), now + 1000);
+	assert_int_equal(hl_policy_next(&p, &s, now, 0, 0), now + 5000); /* the hints took no steps */
+	s.n_scheduled = 4;
+	assert_int_equal(hl_policy_next(&p, &s, now, 0, 0), now + 30000);
 	s.n_hints = 3;
 	assert_int_equal(hl_policy_next(&p, &s, now, 1, 0), now + 60000);
 	assert_int_equal(hl_policy_next(&p, &s, now, 90000, 0), now + 90000);
@@ -481,7 +510,8 @@ static void due(void **state)
 		{ 40, 50, 30, 30 },
 	};
 	for (size_t i = 0; i < HL_ARRAY_LEN(rows); i++)
-		assert_int_equal(hl_policy_due(t0 + rows[i].next, t0 + rows[i].decided, t0 + rows[i].now), t0 + rows[i].want);
+		assert_int_equal(hl_policy_due(t0 + rows[i].next, t0 + rows[i].decided, t0 + rows[i].now),
+				t0 + rows[i].want);
 }
 
 static void at_dispatch(void **state)
@@ -508,13 +538,14 @@ static void at_dispatch(void **state)
 		{ false, false, HL_WEBHOOK_DISABLED, 0, 0, HL_AT_HOLD },
 		{ false, false, HL_WEBHOOK_PAUSED, 0, ENDED + 1, HL_AT_END_PAUSED },
 		{ false, true, HL_WEBHOOK_DISABLED, 0, ENDED + 1, HL_AT_END_PAUSED },
-		{ false, true, HL_WEBHOOK_ENABLED, 0, ENDED, HL_AT_HOLD },
-		{ false, true, HL_WEBHOOK_ENABLED, 0, ENDED + 1, HL_AT_END_PARKED },
+		{ false, true, HL_WEBHOOK_ENABLED, 0, ENDED + G, HL_AT_HOLD },
+		{ false, true, HL_WEBHOOK_ENABLED, 0, ENDED + G + 1, HL_AT_END_PARKED },
 		{ true, true, HL_WEBHOOK_ENABLED, 0, ENDED + G + 1, HL_AT_END_PARKED },
 	};
 	for (size_t i = 0; i < HL_ARRAY_LEN(rows); i++) {
 		struct hl_policy p = rows[i].strict ? strict() : native();
-		enum hl_at_dispatch got = hl_policy_at_dispatch(&p, t0 + ENDED, rows[i].expires ? t0 + rows[i].expires : 0,
+		enum hl_at_dispatch got = hl_policy_at_dispatch(&p, t0 + ENDED,
+				rows[i].expires ? t0 + rows[i].expires : 0,
 				rows[i].state, rows[i].parked, t0 + rows[i].now);
 		if (got != rows[i].want)
 			fail_msg("row %zu: %d", i, got);
@@ -527,7 +558,8 @@ int main(void)
 		cmocka_unit_test(finals), cmocka_unit_test(init), cmocka_unit_test(judge), cmocka_unit_test(judge_text),
 		cmocka_unit_test(hint), cmocka_unit_test(hint_of_many_digits), cmocka_unit_test(next_hourly),
 		cmocka_unit_test(next_exponential), cmocka_unit_test(next_delays), cmocka_unit_test(next_expiring),
-		cmocka_unit_test(next_hint), cmocka_unit_test(window), cmocka_unit_test(due), cmocka_unit_test(at_dispatch),
+		cmocka_unit_test(next_hint), cmocka_unit_test(window), cmocka_unit_test(due),
+		cmocka_unit_test(at_dispatch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,8 @@ static void subscriptions(void **state)
 			continue;
 		}
 		for (uint32_t i = 1; i <= 8; i++) {
-			struct hl_webhook w = { .account = 1, .number = i, .event_types = types, .n_event_types = i % 4 };
+			struct hl_webhook w = { .account = 1, .number = i, .event_types = types,
+					.n_event_types = i % 4 };
 			struct hl_targets *t;
 			if (i % 4 == 0)
 				w.n_event_types = 0;
@@ -94,7 +95,8 @@ static void bodies(void **state)
 	memset(big, 'x', sizeof big);
 	memcpy(big, "{\"a\\u0062\":{\"b\\n\":\"\\n", 22);
 	memcpy(big + sizeof big - 3, "\"}}", 3);
-	struct hl_event e = { .number = 1, .id = "018f0000-0000-7000-8000-000000000001", .type = HL_STR("order.created"),
+	struct hl_event e = { .number = 1, .id = "018f0000-0000-7000-8000-000000000001",
+			.type = HL_STR("order.created"),
 		.data = { big, sizeof big }, .created_at_ms = 1 };
 	for (unsigned d = 0; d < HL_DIALECT_N; d++) {
 		for (unsigned f = 0; f < HL_FORMAT_N; f++) {
@@ -119,8 +121,10 @@ static void headers(void **state)
 	(void)state;
 	struct hl_signer s;
 	struct hl_str body = HL_STR("{}");
-	assert_int_equal(hl_signer_init(&s, HL_DIALECT_CS2CAP, HL_STR("whsec_QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZX"), NULL), 0);
-	struct hl_sign r = { .dialect = HL_DIALECT_CS2CAP, .current = &s, .event_id = HL_STR("i"), .delivery_id = HL_STR("d"),
+	assert_int_equal(hl_signer_init(&s, HL_DIALECT_CS2CAP, HL_STR("whsec_QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZX"),
+			NULL), 0);
+	struct hl_sign r = { .dialect = HL_DIALECT_CS2CAP, .current = &s, .event_id = HL_STR("i"),
+			.delivery_id = HL_STR("d"),
 		.event_type = HL_STR("t"), .body = &body, .n_body = 1 };
 	bool ran = false;
 	for (unsigned n = 1; !ran; n++) {

@@ -54,9 +54,12 @@ static void parse(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {
-		"", "whsec_", "whsec", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "WHSEC_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-		"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= ",
-		"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=", "whsec_-_ECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"", "whsec_", "whsec", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"WHSEC_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+		"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= ",
+		"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=",
+		"whsec_-_ECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 		"whpk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 	};
 	uint8_t raw[HL_SECRET_RAW_MAX];
@@ -113,9 +116,10 @@ static struct hl_str headers(struct hl_buf *out, enum hl_dialect dialect, enum h
 
 #define OURS "hookline-delivery-id: " DELIVERY "\r\nhookline-attempt: 3\r\n"
 #define TRIO(sig) "webhook-id: " EVENT "\r\nwebhook-timestamp: 1776018011\r\nwebhook-signature: " sig "\r\n"
-#define CS2C "X-CS2C-Event-Type: alert.triggered\r\nX-CS2C-Delivery-Id: " DELIVERY "\r\nX-CS2C-Timestamp: 1776018011\r\n" \
-	"X-CS2C-Signature: " STAMPED "\r\nX-CS2Cap-Signature: " STAMPED "\r\n"
-#define BITNOB "X-Bitnob-Event: alert.triggered\r\nX-Bitnob-Timestamp: 1776018011\r\nX-Bitnob-Signature: " STAMPED "\r\n"
+#define CS2C "X-CS2C-Event-Type: alert.triggered\r\nX-CS2C-Delivery-Id: " DELIVERY "\r\n" \
+	"X-CS2C-Timestamp: 1776018011\r\nX-CS2C-Signature: " STAMPED "\r\nX-CS2Cap-Signature: " STAMPED "\r\n"
+#define BITNOB "X-Bitnob-Event: alert.triggered\r\nX-Bitnob-Timestamp: 1776018011\r\n" \
+	"X-Bitnob-Signature: " STAMPED "\r\n"
 
 static void lines(void **state)
 {

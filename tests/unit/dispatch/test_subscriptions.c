@@ -35,7 +35,8 @@ static struct hl_subscriptions *make(void)
 	return s;
 }
 
-static void put(struct hl_subscriptions *s, uint32_t account, uint32_t number, enum hl_dialect dialect, const char *type,
+static void put(struct hl_subscriptions *s, uint32_t account, uint32_t number, enum hl_dialect dialect,
+		const char *type,
 		uint64_t server, enum hl_webhook_state state)
 {
 	struct hl_str types[] = { hl_str_from(type) };
@@ -242,7 +243,8 @@ static void twin(void **state)
 			struct hl_str list[TYPES];
 			size_t n = 0;
 			w[i] = (struct twin){ .exists = dice >> 8 & 3, .dialect = (dice >> 10) % HL_DIALECT_N,
-				.state = (dice >> 20 & 3) ? HL_WEBHOOK_ENABLED : HL_WEBHOOK_PAUSED, .filter = dice >> 24 & 63,
+				.state = (dice >> 20 & 3) ? HL_WEBHOOK_ENABLED : HL_WEBHOOK_PAUSED,
+						.filter = dice >> 24 & 63,
 				.server = (dice >> 32 & 3) ? 0 : 1 + (dice >> 34 & 1) };
 			for (unsigned t = 0; t < TYPES; t++) {
 				if (w[i].filter & 1u << t)
@@ -269,7 +271,8 @@ static void twin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rules), cmocka_unit_test(changes), cmocka_unit_test(cached), cmocka_unit_test(cache_limit),
+		cmocka_unit_test(rules), cmocka_unit_test(changes), cmocka_unit_test(cached),
+		cmocka_unit_test(cache_limit),
 		cmocka_unit_test(twin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

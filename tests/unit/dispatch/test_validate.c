@@ -95,10 +95,12 @@ static void telegram(void **state)
 {
 	(void)state;
 	static const char *const ok[] = {
-		"https://api.telegram.org/bot1:x/sendMessage?chat_id=-100", "https://t/?a=b&chat_id=@name&c", "https://t/?chat_id=1#x",
+		"https://api.telegram.org/bot1:x/sendMessage?chat_id=-100", "https://t/?a=b&chat_id=@name&c",
+				"https://t/?chat_id=1#x",
 	};
 	static const char *const bad[] = {
-		"https://t/sendMessage", "https://t/?chat_id=", "https://t/?chat_id", "https://t/?xchat_id=1", "https://t/#?chat_id=1",
+		"https://t/sendMessage", "https://t/?chat_id=", "https://t/?chat_id", "https://t/?xchat_id=1",
+				"https://t/#?chat_id=1",
 		"https://t/chat_id=1", "https://t/&chat_id=1", "https://t/?a=b#&chat_id=1",
 	};
 	struct hl_webhook w = good();
@@ -455,8 +457,10 @@ static void names(void **state)
 		assert_int_equal(hl_format_parse(hl_str_from(hl_format_name((enum hl_format)f))), f);
 	for (unsigned k = 0; k < HL_RETRY_N; k++)
 		assert_int_equal(hl_retry_parse(hl_str_from(hl_retry_name((enum hl_retry_kind)k))), k);
-	for (unsigned s = 0; s < HL_DELIVERY_STATE_N; s++)
-		assert_int_equal(hl_delivery_state_parse(hl_str_from(hl_delivery_state_name((enum hl_delivery_state)s))), s);
+	for (unsigned s = 0; s < HL_DELIVERY_STATE_N; s++) {
+		const char *name = hl_delivery_state_name((enum hl_delivery_state)s);
+		assert_int_equal(hl_delivery_state_parse(hl_str_from(name)), s);
+	}
 	assert_string_equal(hl_class_name(HL_CLASS_TIMEOUT), "timeout");
 	assert_string_equal(hl_class_sentence(HL_CLASS_EXPIRED), "expires_at passed");
 	assert_string_equal(hl_trigger_name(HL_TRIGGER_PROBE), "probe");
@@ -469,9 +473,12 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts), cmocka_unit_test(urls), cmocka_unit_test(telegram), cmocka_unit_test(event_types),
-		cmocka_unit_test(states), cmocka_unit_test(headers), cmocka_unit_test(header_limits), cmocka_unit_test(numbers),
-		cmocka_unit_test(retry), cmocka_unit_test(metadata), cmocka_unit_test(publish), cmocka_unit_test(idempotency),
+		cmocka_unit_test(texts), cmocka_unit_test(urls), cmocka_unit_test(telegram),
+		cmocka_unit_test(event_types),
+		cmocka_unit_test(states), cmocka_unit_test(headers), cmocka_unit_test(header_limits),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(retry), cmocka_unit_test(metadata), cmocka_unit_test(publish),
+		cmocka_unit_test(idempotency),
 		cmocka_unit_test(catalogue), cmocka_unit_test(names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
