@@ -44,7 +44,8 @@ int hl_policy_finals_parse(struct hl_str text, struct hl_policy_finals *out, str
 		uint64_t status;
 		if (!hl_str_u64(entry, &status) || status < FINAL_FIRST || status > FINAL_LAST)
 			return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a status from %d to %d",
-					(int)HL_MIN(entry.len, 20), entry.ptr ? entry.ptr : "", FINAL_FIRST, FINAL_LAST);
+					(int)HL_MIN(entry.len, 20), entry.ptr ? entry.ptr : "",
+					FINAL_FIRST, FINAL_LAST);
 		if (hl_policy_finals_has(&f, (unsigned)status))
 			return hl_err_set(err, HL_EINVAL, "%u is listed twice", (unsigned)status);
 		unsigned bit = (unsigned)status - FINAL_FIRST;
