@@ -120,11 +120,9 @@ void hl_delivery_append(struct hl_txn *txn, uint64_t number, const struct hl_del
 bool hl_delivery_row_get(struct hl_txn *txn, uint64_t number, struct hl_delivery_row *out)
 {
 	struct hl_str bytes;
-	if (!hl_txn_get(txn, HL_TABLE_DELIVERY, HL_DBKEY(row_key(number)), &bytes))
+	if (!hl_txn_get_kept(txn, HL_TABLE_DELIVERY, HL_DBKEY(row_key(number)), &bytes))
 		return false;
-	if (txn->write)
-		bytes = hl_txn_dup(txn, bytes);
-	int rc = bytes.ptr ? hl_delivery_row_decode(bytes, out) : HL_ENOMEM;
+	int rc = hl_delivery_row_decode(bytes, out);
 	if (rc)
 		hl_txn_fail(txn, rc);
 	return rc == 0;

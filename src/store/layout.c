@@ -303,6 +303,7 @@ int hl_counts_decode(struct hl_str bytes, struct hl_counts *out)
 
 void hl_totals_encode(struct hl_buf *b, const struct hl_totals *t)
 {
+	hl_pack_u64(b, t->generation);
 	hl_pack_u64(b, t->events);
 	for (size_t i = 0; i < HL_ARRAY_LEN(t->webhooks); i++)
 		hl_pack_u64(b, t->webhooks[i]);
@@ -316,7 +317,8 @@ void hl_totals_encode(struct hl_buf *b, const struct hl_totals *t)
 int hl_totals_decode(struct hl_str bytes, struct hl_totals *out)
 {
 	struct hl_unpack u = hl_unpack_start(bytes);
-	struct hl_totals t = { .events = hl_unpack_u64(&u) };
+	struct hl_totals t = { .generation = hl_unpack_u64(&u) };
+	t.events = hl_unpack_u64(&u);
 	for (size_t i = 0; i < HL_ARRAY_LEN(t.webhooks); i++)
 		t.webhooks[i] = hl_unpack_u64(&u);
 	uint64_t n_dialects = hl_unpack_max(&u, HL_DIALECT_N);

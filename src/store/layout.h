@@ -160,7 +160,7 @@ struct hl_account_row {
 	bool disabled;
 	bool email_verified;
 	bool alert_emails;
-	uint64_t generation;          /* grows with every change of the account's webhooks or types */
+	uint64_t generation;          /* not in the row: hl_account_generation, filled in by hl_account_row_get and _each */
 	hl_ms_t created_at_ms, updated_at_ms;
 };
 void hl_account_row_encode(struct hl_buf *b, const struct hl_account_row *r);
@@ -214,6 +214,7 @@ struct hl_counts {
 };
 /* Of one account, and of the whole store. */
 struct hl_totals {
+	uint64_t generation;          /* grows with every change of the account's webhooks; of the store: of the catalogue */
 	uint64_t events;
 	uint64_t webhooks[4];         /* by enum hl_webhook_state */
 	uint64_t deliveries[HL_DIALECT_N];

@@ -156,7 +156,6 @@ void hl_account_row_encode(struct hl_buf *b, const struct hl_account_row *r)
 	hl_pack_str(b, r->preferred_currency);
 	hl_pack_u8(b, (uint8_t)((r->disabled ? AC_DISABLED : 0) | (r->email_verified ? AC_VERIFIED : 0) |
 			(r->alert_emails ? AC_ALERTS : 0)));
-	hl_pack_u64(b, r->generation);
 	hl_pack_ms(b, r->created_at_ms);
 	hl_pack_ms(b, r->updated_at_ms);
 }
@@ -174,7 +173,6 @@ int hl_account_row_decode(struct hl_str bytes, struct hl_account_row *out)
 	r.disabled = flags & AC_DISABLED;
 	r.email_verified = flags & AC_VERIFIED;
 	r.alert_emails = flags & AC_ALERTS;
-	r.generation = hl_unpack_u64(&u);
 	r.created_at_ms = hl_unpack_ms(&u);
 	r.updated_at_ms = hl_unpack_ms(&u);
 	if (!hl_unpack_done(&u) || r.number == 0 || r.id.len == 0)

@@ -84,6 +84,15 @@ bool hl_txn_get(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct h
 	return true;
 }
 
+bool hl_txn_get_kept(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out)
+{
+	if (!hl_txn_get(txn, t, key, out))
+		return false;
+	if (txn->write && out->len)
+		*out = hl_txn_dup(txn, *out);
+	return txn->status == 0;
+}
+
 /* Counts a write and lets a test make it fail. */
 static bool may_write(struct hl_txn *txn)
 {

@@ -40,6 +40,8 @@ struct hl_str hl_txn_dup(struct hl_txn *txn, struct hl_str s);
 
 /* false: absent, or the transaction failed. */
 bool hl_txn_get(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out);
+/* The same; in a write transaction the bytes are copied into the arena, so that they outlive the next write. */
+bool hl_txn_get_kept(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out);
 void hl_txn_put(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str value);
 /* key must be larger than every key of the table (else HL_ECORRUPT: numbers went backwards). */
 void hl_txn_append(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str value);

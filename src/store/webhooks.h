@@ -2,8 +2,7 @@
 #ifndef HL_STORE_WEBHOOKS_H
 #define HL_STORE_WEBHOOKS_H
 
-#include "store/counts.h"
-#include "store/meta.h"
+#include "store/accounts.h"
 
 /* Arrays and, in a write transaction, slices live in the arena. w.id and activity are not filled in. */
 bool hl_webhook_row_get(struct hl_txn *txn, uint32_t number, struct hl_webhook_row *out);

@@ -1,0 +1,128 @@
+/* Webhook rows. A change writes the row, the same without its secrets as a revision (deliveries name the one they used;
+ * the newest 64 are kept), raises the account's generation, so that a publish that matched against the webhooks of
+ * before is matched again, and keeps the gauges by state. */
+#include "store/webhooks.h"
+
+static struct hl_dbkey number_key(uint32_t number)
+{
+	return hl_dbkey_u32(HL_DBKEY_NONE, number);
+}
+
+static struct hl_dbkey pair_key(uint32_t a, uint32_t b)
+{
+	return hl_dbkey_u32(number_key(a), b);
+}
+
+static bool row_read(struct hl_txn *txn, enum hl_table t, struct hl_dbkey key, struct hl_webhook_row *out)
+{
+	struct hl_str bytes;
+	if (!hl_txn_get_kept(txn, t, HL_DBKEY(key), &bytes))
+		return false;
+	int rc = hl_webhook_row_decode(bytes, hl_txn_arena(txn), out);
+	if (rc)
+		hl_txn_fail(txn, rc);
+	return rc == 0;
+}
+
+bool hl_webhook_row_get(struct hl_txn *txn, uint32_t number, struct hl_webhook_row *out)
+{
+	return row_read(txn, HL_TABLE_WEBHOOK, number_key(number), out);
+}
+
+bool hl_webhook_revision_get(struct hl_txn *txn, uint32_t number, uint32_t revision, struct hl_webhook_row *out)
+{
+	return row_read(txn, HL_TABLE_WEBHOOK_REVISION, pair_key(number, revision), out);
+}
+
+static void gauge(struct hl_txn *txn, const struct hl_webhook *w, uint64_t n)
+{
+	hl_totals_edit(txn, w->account)->webhooks[w->state] += n;
+	hl_totals_edit(txn, 0)->webhooks[w->state] += n;
+}
+
+void hl_webhook_row_put(struct hl_txn *txn, const struct hl_webhook_row *row)
+{
+	const struct hl_webhook *w = &row->w;
+	struct hl_webhook_row old, bare = *row;
+	bool had = hl_webhook_row_get(txn, w->number, &old);
+	hl_buf_reset(&txn->scratch);
+	hl_webhook_row_encode(&txn->scratch, row);
+	hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK, HL_DBKEY(number_key(w->number)), false);
+	bare.secret = bare.previous_secret = HL_STR_NONE;
+	hl_buf_reset(&txn->scratch);
+	hl_webhook_row_encode(&txn->scratch, &bare);
+	hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK_REVISION, HL_DBKEY(pair_key(w->number, w->revision)), false);
+	if (w->revision > HL_REVISIONS_KEPT)
+		(void)hl_txn_del(txn, HL_TABLE_WEBHOOK_REVISION,
+				HL_DBKEY(pair_key(w->number, w->revision - HL_REVISIONS_KEPT)));
+	if (had)
+		gauge(txn, &old.w, UINT64_MAX); /* one less */
+	else
+		hl_txn_put(txn, HL_TABLE_WEBHOOK_BY_ACCOUNT, HL_DBKEY(pair_key(w->account, w->number)), HL_STR_NONE);
+	gauge(txn, w, 1);
+	hl_account_generation_raise(txn, w->account);
+}
+
+static bool revision_first(struct hl_txn *txn, uint32_t number, uint32_t *out_revision)
+{
+	struct hl_cursor c;
+	hl_cursor_open(&c, txn, HL_TABLE_WEBHOOK_REVISION);
+	bool found = hl_cursor_seek(&c, HL_DBKEY(number_key(number))) && hl_cursor_under(&c, HL_DBKEY(number_key(number))) &&
+			c.key.len == 8;
+	if (found)
+		*out_revision = hl_be32_get((const uint8_t *)c.key.ptr + 4);
+	hl_cursor_close(&c);
+	return found;
+}
+
+void hl_webhook_row_del(struct hl_txn *txn, uint32_t number)
+{
+	struct hl_webhook_row old;
+	uint32_t revision;
+	if (!hl_webhook_row_get(txn, number, &old))
+		return;
+	hl_meta_numbers_keep(txn, HL_TABLE_WEBHOOK, number);
+	while (revision_first(txn, number, &revision))
+		(void)hl_txn_del(txn, HL_TABLE_WEBHOOK_REVISION, HL_DBKEY(pair_key(number, revision)));
+	(void)hl_txn_del(txn, HL_TABLE_WEBHOOK_BY_ACCOUNT, HL_DBKEY(pair_key(old.w.account, number)));
+	(void)hl_txn_del(txn, HL_TABLE_WEBHOOK, HL_DBKEY(number_key(number)));
+	hl_counts_drop(txn, number);
+	gauge(txn, &old.w, UINT64_MAX);
+	hl_account_generation_raise(txn, old.w.account);
+}
+
+/* The next webhook of the account (0 = any) after a number; 0 = none. */
+static uint32_t number_after(struct hl_txn *txn, uint32_t account, uint32_t after)
+{
+	struct hl_cursor c;
+	struct hl_dbkey start = account ? pair_key(account, after + 1) : number_key(after + 1);
+	uint32_t number = 0;
+	if (after == UINT32_MAX)
+		return 0;
+	hl_cursor_open(&c, txn, account ? HL_TABLE_WEBHOOK_BY_ACCOUNT : HL_TABLE_WEBHOOK);
+	if (hl_cursor_seek(&c, HL_DBKEY(start))) {
+		const uint8_t *k = (const uint8_t *)c.key.ptr;
+		if (c.key.len != start.len)
+			hl_txn_fail(txn, HL_ECORRUPT);
+		else if (!account)
+			number = hl_be32_get(k);
+		else if (hl_be32_get(k) == account)
+			number = hl_be32_get(k + 4);
+	}
+	hl_cursor_close(&c);
+	return number;
+}
+
+void hl_webhook_each(struct hl_txn *txn, uint32_t account, uint32_t after,
+		bool (*each)(void *data, const struct hl_webhook_row *row), void *data)
+{
+	struct hl_webhook_row row;
+	while ((after = number_after(txn, account, after)) != 0) {
+		if (!hl_webhook_row_get(txn, after, &row)) {
+			hl_txn_fail(txn, HL_ECORRUPT);
+			return;
+		}
+		if (!each(data, &row))
+			return;
+	}
+}
