@@ -239,9 +239,9 @@ void hl_api_destroy(struct hl_api *api)
 	free(api);
 }
 
-struct hl_server_handler hl_api_handler(struct hl_api *api, bool trusted)
+struct hl_request_handler hl_api_handler(struct hl_api *api, bool trusted)
 {
-	return (struct hl_server_handler){
+	return (struct hl_request_handler){
 		.data = &api->doors[trusted], .on_head = on_head, .on_body = on_body, .on_request = on_request,
 		.on_writable = on_writable, .on_refused = on_refused, .on_abort = on_abort,
 	};

@@ -25,8 +25,8 @@ HL_MUST_CHECK int hl_api_create(struct hl_api **out, const struct hl_api_options
 /* Every request must have ended: servers closed, dispatcher closed. */
 void hl_api_destroy(struct hl_api *api);
 /* trusted: requests act as admin without a key. The api must outlive the server. */
-struct hl_server_handler hl_api_handler(struct hl_api *api, bool trusted);
-/* Its counters appear in /metrics; at most 4. Take it off (NULL in its place) before it is closed. */
+struct hl_request_handler hl_api_handler(struct hl_api *api, bool trusted);
+/* Its counters appear in /metrics; at most 4. Take it off before it is closed. */
 void hl_api_add_server(struct hl_api *api, const struct hl_server *server);
 void hl_api_remove_server(struct hl_api *api, const struct hl_server *server);
 /* From now on /readyz says shutting_down. */

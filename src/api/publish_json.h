@@ -1,0 +1,13 @@
+/* An event from JSON; the same for single ones and lines of a batch. */
+#ifndef HL_API_PUBLISH_JSON_H
+#define HL_API_PUBLISH_JSON_H
+
+#include "api/webhook_json.h"
+
+/* `data` stays where it is in `text`. HL_ESYNTAX, HL_EINVAL, HL_EDUPLICATE. */
+HL_MUST_CHECK int hl_publish_read(struct hl_reader *r, const struct hl_webhook_scope *scope, struct hl_str text,
+		struct hl_publish *out);
+/* {"id":…,"deliveries":n,"replayed":b} as members of an open object. */
+void hl_published_members(struct hl_jsonw *w, const struct hl_published *p);
+
+#endif
