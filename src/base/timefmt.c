@@ -222,9 +222,7 @@ static bool take_day_name(struct hl_str *s, size_t n)
 {
 	for (size_t i = 0; i < HL_ARRAY_LEN(day_names); i++) {
 		char name[12];
-		strcpy(name, day_names[i]);
-		if (n)
-			name[n] = '\0';
+		snprintf(name, sizeof(name), "%.*s", n ? (int)n : (int)sizeof(name) - 1, day_names[i]);
 		if (take_text(s, name))
 			return true;
 	}
