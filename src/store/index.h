@@ -17,8 +17,8 @@ struct hl_index_entry {
 	uint8_t dialect;
 };
 
-enum hl_index_phase { HL_INDEX_IDLE, HL_INDEX_GATHER, HL_INDEX_WEBHOOK, HL_INDEX_ACCOUNT, HL_INDEX_STATUS,
-	HL_INDEX_STATUS_WEBHOOK, HL_INDEX_EVENT_GATHER, HL_INDEX_EVENT };
+/* gather rows → put by webhook → put by account → gather events → put events → idle */
+enum hl_index_phase { HL_INDEX_IDLE, HL_INDEX_GATHER, HL_INDEX_WEBHOOK, HL_INDEX_ACCOUNT, HL_INDEX_EVENT_GATHER, HL_INDEX_EVENT };
 
 /* What a run knows between its slices; zeroed memory is an idle one. Lost memory only means a repeated run. */
 struct hl_index_run {
@@ -27,14 +27,15 @@ struct hl_index_run {
 	size_t n_entries;
 	size_t at;                    /* next entry to put, or… */
 	uint64_t next;                /* …next number to gather */
-	uint64_t slices;              /* transactions this run took part in */
+	uint64_t slice;               /* bounds.slice as this run left it */
 };
 void hl_index_run_fini(struct hl_index_run *run);
 
 /* Rows of the tail, deliveries plus events, as far as numbers tell. */
 uint64_t hl_index_pending(struct hl_txn *txn);
-/* One slice. *out_done: nothing is left to index, or nothing worth a run (fewer than min_rows in the tail and no run on).
- * Returns hl_txn_status. When the transaction it took part in is aborted, call hl_index_run_fini: the run starts again. */
+/* One slice of about budget_us. *out_done: nothing is left to index, or nothing worth a run (fewer than min_rows in the
+ * tail and no run on). Returns hl_txn_status. A run whose slice was rolled back with its transaction notices and starts
+ * again. Uses and frees the transaction's arena. */
 HL_MUST_CHECK int hl_index_step(struct hl_txn *txn, struct hl_index_run *run, uint64_t min_rows, uint32_t budget_us,
 		bool *out_done);
 

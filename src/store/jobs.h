@@ -20,7 +20,8 @@ struct hl_job_result {
 	bool due_changed;             /* `webhook` has deliveries due now that it had not */
 	uint32_t webhook;             /* the job's, 0 = none */
 };
-/* One slice of about budget_us (at most 2000); changes the job's row (or deletes it when done). Returns hl_txn_status. */
+/* One slice of about budget_us (at most 2000). job: as read in this transaction (so that a batch that is run again starts
+ * from the stored cursor); its row is changed, or deleted when done. Returns hl_txn_status. */
 HL_MUST_CHECK int hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us,
 		struct hl_job_result *out);
 

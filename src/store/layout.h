@@ -288,6 +288,7 @@ struct hl_index_bounds {
 	uint64_t deliveries_running;
 	uint64_t events_upto;         /* events below are in event_by_account */
 	uint64_t events_running;
+	uint64_t slice;               /* grows with every slice of a run: tells a run that its last slice was rolled back */
 };
 void hl_index_bounds_encode(struct hl_buf *b, const struct hl_index_bounds *r);
 HL_MUST_CHECK int hl_index_bounds_decode(struct hl_str bytes, struct hl_index_bounds *out);

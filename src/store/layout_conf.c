@@ -320,6 +320,7 @@ void hl_index_bounds_encode(struct hl_buf *b, const struct hl_index_bounds *r)
 	hl_pack_u64(b, r->deliveries_running);
 	hl_pack_u64(b, r->events_upto);
 	hl_pack_u64(b, r->events_running);
+	hl_pack_u64(b, r->slice);
 }
 
 int hl_index_bounds_decode(struct hl_str bytes, struct hl_index_bounds *out)
@@ -329,6 +330,7 @@ int hl_index_bounds_decode(struct hl_str bytes, struct hl_index_bounds *out)
 	r.deliveries_running = hl_unpack_u64(&u);
 	r.events_upto = hl_unpack_u64(&u);
 	r.events_running = hl_unpack_u64(&u);
+	r.slice = hl_unpack_u64(&u);
 	if (!hl_unpack_done(&u) || r.deliveries_running < r.deliveries_upto || r.events_running < r.events_upto)
 		return HL_ECORRUPT;
 	*out = r;

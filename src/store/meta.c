@@ -165,7 +165,7 @@ const struct hl_index_bounds *hl_txn_bounds(struct hl_txn *txn)
 	struct hl_str bytes;
 	if (txn->bounds_known)
 		return &txn->bounds;
-	txn->bounds = (struct hl_index_bounds){ 1, 1, 1, 1 };
+	txn->bounds = (struct hl_index_bounds){ 1, 1, 1, 1, 0 };
 	if (hl_txn_get(txn, HL_TABLE_META, name_index, &bytes) && hl_index_bounds_decode(bytes, &txn->bounds))
 		hl_txn_fail(txn, HL_ECORRUPT);
 	txn->bounds_known = txn->status == 0;
