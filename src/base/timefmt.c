@@ -7,6 +7,7 @@
 #include "base/timefmt.h"
 #include "base/defs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DAY_MS ((hl_ms_t)86400000)
