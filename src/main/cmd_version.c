@@ -2,7 +2,6 @@
 #include "main/cmd.h"
 
 #include "base/defs.h"
-#include <ares.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <uv.h>
@@ -13,6 +12,6 @@ int hl_cmd_version(int argc, char **argv)
 	if (argc > 1)
 		return hl_cmd_usage("version", "takes no argument");
 	printf("hookline %s\n", HL_VERSION);
-	printf("libuv %s\n%s\nc-ares %s\n", uv_version_string(), OpenSSL_version(OPENSSL_VERSION), ares_version(NULL));
+	printf("libuv %s\n%s\n", uv_version_string(), OpenSSL_version(OPENSSL_VERSION));
 	return HL_EXIT_OK;
 }

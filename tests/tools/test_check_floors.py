@@ -49,8 +49,8 @@ PLANTED = [
     ("src/net/conn.c", "void f(void) { llhttp_set_lenient_headers(p, 1); }\n", "lenient"),
     ("src/base/lone.h", "#ifndef L_H\n#define L_H\nuint8_t hl_lone(void);\n#endif\n", "headers"),
     ("src/base/unguarded.h", "struct hl_unguarded { int a; };\n", "headers"),
-    ("docs/x.md", "see /home/somebody/hookline\n", "traces"),
-    ("tests/e2e/package-lock.json", '"resolved": "https://registry.' + 'npmjs.org/x"\n', "traces"),
+    ("docs/x.md", "see /home/" + "somebody/hookline\n", "traces"),
+    ("tests/e2e/package-lock.json", '"resolved": "https:/' + '/registry.npm' + 'js.org/x"\n', "traces"),
 ]
 
 
