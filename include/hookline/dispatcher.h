@@ -55,7 +55,7 @@ struct hl_options {
 	uint32_t park_after;             /* consecutive failures that say "unavailable". default 5 */
 	uint64_t window_bytes;           /* memory for events waiting to be sent. default 64 MiB */
 	uint32_t max_uncommitted;        /* outcomes waiting for the disk before dispatch pauses. default 4096 */
-	uint32_t max_connections;        /* outbound sockets, idle ones included. default 4096 */
+	uint32_t max_connections;        /* outbound sockets, idle ones included. default 16384 */
 	uint32_t idle_timeout_ms;        /* of a kept connection. default 4000 */
 	const char *final_statuses;      /* comma list; default "400,405,411,413,414,415,422,431" */
 	const char *user_agent;          /* default "Hookline/<version>" */

@@ -235,7 +235,7 @@ static void init_parts(struct hl_dispatcher *d, const struct hl_options *o)
 	hl_map_u64_init(&d->queues);
 	hl_list_init(&d->runs);
 	hl_list_init(&d->free_runs);
-	hl_scheduler_init(&d->scheduler, &ops, d->env, o->max_in_flight, o->max_slow);
+	hl_scheduler_init(&d->scheduler, &ops, d->env, o->max_in_flight, o->max_slow, o->max_connections);
 	d->wall_minus_mono_ms = hl_core_wall(d) - hl_core_mono(d);
 }
 

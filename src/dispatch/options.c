@@ -27,7 +27,7 @@ void hl_options_init(struct hl_options *o)
 		.park_after = 5,
 		.window_bytes = 64ull << 20,
 		.max_uncommitted = 4096,
-		.max_connections = 4096,
+		.max_connections = 16384,
 		.idle_timeout_ms = 4000,
 		.final_statuses = "400,405,411,413,414,415,422,431",
 		.user_agent = "Hookline/" HL_VERSION,

@@ -181,6 +181,8 @@ static hl_ms_t effective_due(const struct hl_queue *q, const struct hl_due *d, h
 {
 	if (d->why == HL_WAIT_BACKOFF && d->drain_gen < q->drain_gen && !q->limits.strict)
 		return now_ms;
+	if (d->why == HL_WAIT_DELIVER_AFTER)
+		return d->due_at_ms; /* a moment the publisher named, not a wait of ours */
 	return hl_policy_due(d->due_at_ms, d->set_at_ms, now_ms);
 }
 
@@ -500,6 +502,7 @@ enum hl_queue_change hl_queue_learn(struct hl_queue *q, const struct hl_slot *sl
 		return learn_failure(q, slot, j->unavailable, now_mono_ms, rnd);
 
 	q->unavailable = 0;
+	q->proven = true;
 	if (q->state != HL_QUEUE_PARKED)
 		return HL_QUEUE_SAME;
 	hl_queue_move(q, HL_QUEUE_OPEN);

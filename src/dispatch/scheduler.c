@@ -19,9 +19,10 @@ struct hl_turn {
 };
 
 int hl_scheduler_init(struct hl_scheduler *s, const struct hl_scheduler_ops *ops, const struct hl_env *env,
-		uint32_t max_in_flight, uint32_t max_slow)
+		uint32_t max_in_flight, uint32_t max_slow, uint32_t max_total)
 {
-	*s = (struct hl_scheduler){ .ops = *ops, .env = env, .max_in_flight = max_in_flight, .max_slow = max_slow };
+	*s = (struct hl_scheduler){ .ops = *ops, .env = env, .max_in_flight = max_in_flight, .max_slow = max_slow,
+		.max_total = max_total };
 	for (int i = 0; i < HL_LANE_N; i++)
 		hl_list_init(&s->lanes[i]);
 	hl_list_init(&s->young);
@@ -98,6 +99,11 @@ static void wake_at(struct hl_scheduler *s, struct hl_queue *q, hl_ms_t at_mono_
 		hl_queue_reload_due(q); /* out of memory: the next touch tries again */
 }
 
+static bool crowded(const struct hl_scheduler *s)
+{
+	return (uint64_t)(s->fast + s->slow) * 4 >= (uint64_t)s->max_total * 3;
+}
+
 void hl_scheduler_touch(struct hl_scheduler *s, struct hl_queue *q)
 {
 	hl_ms_t now = hl_env_mono_ms(s->env), wake = 0;
@@ -111,7 +117,9 @@ void hl_scheduler_touch(struct hl_scheduler *s, struct hl_queue *q)
 			wake_at(s, q, wake);
 		return;
 	}
-	enum hl_lane lane = hl_queue_suspect(q) ? HL_LANE_SLOW : ready == HL_READY_FRESH ? HL_LANE_FRESH : HL_LANE_RETRY;
+	enum hl_lane lane = ready == HL_READY_FRESH ? HL_LANE_FRESH : HL_LANE_RETRY;
+	if (hl_queue_suspect(q) || (!q->proven && crowded(s)))
+		lane = HL_LANE_SLOW;
 	if (q->lane == (int)lane)
 		return;
 	leave_lane(s, q);
@@ -157,8 +165,8 @@ static bool retries_have_room(const struct hl_scheduler *s)
 
 static int choose_lane(struct hl_scheduler *s)
 {
-	bool slow = s->slow < s->max_slow && !hl_list_empty(&s->lanes[HL_LANE_SLOW]);
-	bool room = s->fast < s->max_in_flight;
+	bool slow = s->slow < s->max_slow && !crowded(s) && !hl_list_empty(&s->lanes[HL_LANE_SLOW]);
+	bool room = s->fast < s->max_in_flight && s->fast + s->slow < s->max_total;
 	bool fresh = room && !hl_list_empty(&s->lanes[HL_LANE_FRESH]);
 	bool retry = room && !hl_list_empty(&s->lanes[HL_LANE_RETRY]) && retries_have_room(s);
 	uint32_t pick = s->pick++;
@@ -205,15 +213,19 @@ static void begin_slot(struct hl_scheduler *s, struct hl_queue *q, struct hl_slo
 	}
 }
 
-/* One start from `lane`; false when there was nothing after all. */
-static bool start_one(struct hl_scheduler *s, enum hl_lane lane, hl_ms_t now_mono_ms)
+/* One start from `lane`. */
+static void start_one(struct hl_scheduler *s, enum hl_lane lane, hl_ms_t now_mono_ms)
 {
 	struct hl_queue *q = next_queue(s, lane);
+	if (lane != HL_LANE_SLOW && !q->proven && crowded(s)) { /* it entered the lane before it got crowded */
+		hl_scheduler_touch(s, q);
+		return;
+	}
 	struct hl_work work = { 0 };
 	struct hl_slot *slot = NULL;
 	if (!hl_queue_take(q, now_mono_ms, retries_have_room(s), &work)) {
 		leave_lane(s, q);
-		return false;
+		return;
 	}
 	struct hl_work begun = work; /* start takes what work holds */
 	enum hl_start rc = s->ops.start(s->ops.data, q, &work, &slot);
@@ -222,7 +234,6 @@ static bool start_one(struct hl_scheduler *s, enum hl_lane lane, hl_ms_t now_mon
 	else if (rc == HL_START_FAILED)
 		hl_queue_put_back(q, &begun, now_mono_ms);
 	hl_scheduler_touch(s, q);
-	return true;
 }
 
 bool hl_scheduler_run(struct hl_scheduler *s)

@@ -6,7 +6,8 @@
  *                all of them together at most max_slow
  *
  * An attempt that grows older than 1 s leaves max_in_flight and counts as slow, so hung receivers cannot use up the slots
- * of healthy ones. Every choice is O(1). */
+ * of healthy ones. When three quarters of all sockets are in use, queues that never had a success take the slow lane too:
+ * the rest of the sockets is for receivers known to answer. Every choice is O(1). */
 #ifndef HL_DISPATCH_SCHEDULER_H
 #define HL_DISPATCH_SCHEDULER_H
 
@@ -35,6 +36,7 @@ struct hl_scheduler {
 	struct hl_scheduler_ops ops;
 	const struct hl_env *env;
 	uint32_t max_in_flight, max_slow;
+	uint32_t max_total;               /* sockets there may be */
 	struct hl_list lanes[HL_LANE_N];  /* of hl_turn.link: accounts with a ready queue */
 	struct hl_map_u64 turns;          /* account → hl_turn */
 	struct hl_heap wakes;             /* hl_queue.wake */
@@ -46,7 +48,7 @@ struct hl_scheduler {
 };
 
 int hl_scheduler_init(struct hl_scheduler *s, const struct hl_scheduler_ops *ops, const struct hl_env *env,
-		uint32_t max_in_flight, uint32_t max_slow);
+		uint32_t max_in_flight, uint32_t max_slow, uint32_t max_total);
 void hl_scheduler_fini(struct hl_scheduler *s);
 /* Something about the queue changed: puts it where it belongs. Never starts anything. */
 void hl_scheduler_touch(struct hl_scheduler *s, struct hl_queue *q);
