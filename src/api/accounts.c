@@ -139,26 +139,6 @@ static int read_one(struct hl_reader *r, struct hl_str body, bool create, struct
 	return HL_OK;
 }
 
-static void finish(struct hl_call *c, unsigned success, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	if (status)
-		hl_call_fail(c, status, err);
-	else if (r->replayed)
-		hl_call_replay(c, success, r->answer);
-	else if (!r->object)
-		hl_call_fail(c, HL_ENOTFOUND, NULL);
-	else {
-		if (!c->once)
-			write_one(c, r->object, HL_STR(""));
-		hl_call_send(c, success);
-	}
-}
-
-static void created(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	finish(data, 201, status, err, r);
-}
-
 static void create(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
@@ -169,14 +149,9 @@ static void create(struct hl_call *c)
 		return;
 	int rc = read_one(&r, c->body, true, &a, &fields);
 	if (!rc)
-		rc = hl_account_create(c->api->service, &a, hl_call_once(c, write_one), created, c, &err);
+		rc = hl_account_create(c->api->service, &a, hl_call_expect(c, 201, write_one), hl_call_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
-}
-
-static void changed(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	finish(data, 200, status, err, r);
 }
 
 static void patch(struct hl_call *c)
@@ -190,8 +165,9 @@ static void patch(struct hl_call *c)
 	int rc = hl_account_find(c->api->service, c->params[0], &now);
 	if (!rc)
 		rc = read_one(&r, c->body, false, &a, &fields);
+	hl_call_expect(c, 200, write_one);
 	if (!rc)
-		rc = hl_account_update(c->api->service, now.number, fields, &a, changed, c, &err);
+		rc = hl_account_update(c->api->service, now.number, fields, &a, hl_call_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
 }

@@ -136,8 +136,9 @@ static enum hl_body_mode on_head(void *data, struct hl_request *r)
 	if (!(c->route->flags & HL_ROUTE_PUBLIC) && !hl_auth(c))
 		return HL_BODY_NONE;
 	if (c->route->flags & HL_ROUTE_STREAM) {
+		size_t n_calls = api->n_calls;
 		c->route->handler(c);
-		return HL_BODY_STREAM;
+		return api->n_calls == n_calls ? HL_BODY_STREAM : HL_BODY_NONE; /* one less: it was answered */
 	}
 	if (!check_body(c) || !take_idempotency_key(c))
 		return HL_BODY_NONE;
@@ -182,14 +183,13 @@ static void on_refused(void *data, struct hl_request *r, unsigned status, const 
 {
 	struct hl_call *c = r->data;
 	(void)data;
-	if (c->stream) {
-		c->stream->on_refused(c->stream_data, status, reason);
-		return;
-	}
-	struct hl_problem p = {
-		.kind = status == 413 ? HL_PROBLEM_TOO_LARGE : status == 408 ? HL_PROBLEM_TIMEOUT : HL_PROBLEM_BAD_REQUEST,
-		.detail = hl_str_from(reason),
-	};
+	struct hl_problem p = { .kind = HL_PROBLEM_BAD_REQUEST, .detail = hl_str_from(reason) };
+	if (status == 413)
+		p.kind = HL_PROBLEM_TOO_LARGE;
+	else if (status == 408)
+		p.kind = HL_PROBLEM_TIMEOUT;
+	else if (status >= 500)
+		p.kind = HL_PROBLEM_BUSY;
 	hl_call_problem(c, &p);
 }
 

@@ -76,6 +76,13 @@ void hl_call_finish(struct hl_call *c, unsigned status)
 	api->n_calls--;
 }
 
+void hl_call_begin(struct hl_call *c, unsigned status, const char *content_type)
+{
+	hl_call_header(c, "Content-Type", hl_str_from(content_type));
+	settle_headers(c);
+	hl_response_begin(c->request, status, c->headers, c->n_headers);
+}
+
 void hl_call_send_as(struct hl_call *c, unsigned status, const char *content_type)
 {
 	if (c->request && !hl_buf_ok(&c->out)) {
@@ -172,14 +179,44 @@ struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err)
 	return (struct hl_reader){ .arena = c->request->arena, .err = err };
 }
 
-const struct hl_idempotency *hl_call_once(struct hl_call *c,
-		struct hl_str (*render)(void *data, const void *object, struct hl_str secret))
+const struct hl_idempotency *hl_call_expect(struct hl_call *c, unsigned success, hl_write write)
 {
-	if (!c->once)
-		return NULL;
-	c->idem.render = render;
+	c->success = success;
+	c->write = write;
+	c->idem.render = write;
 	c->idem.data = c;
-	return &c->idem;
+	return c->once ? &c->idem : NULL;
+}
+
+static void answer_change(struct hl_call *c, int status, const struct hl_err *err, const void *object, struct hl_str secret,
+		bool replayed, struct hl_str answer)
+{
+	if (status)
+		hl_call_fail(c, status, err);
+	else if (replayed)
+		hl_call_replay(c, c->success, answer);
+	else if (!c->write)
+		hl_call_send_empty(c, c->success);
+	else if (!object) /* changed, and gone again before it could be read */
+		hl_call_fail(c, HL_ENOTFOUND, NULL);
+	else {
+		/* With an idempotency key c->out holds the answer already: the bytes that were kept. */
+		if (!c->once)
+			c->write(c, object, secret);
+		hl_call_send(c, c->success);
+	}
+}
+
+void hl_call_changed(void *call, int status, const struct hl_err *err, const struct hl_change_result *r)
+{
+	answer_change(call, status, err, r ? r->object : NULL, r ? r->secret : HL_STR(""), r && r->replayed,
+			r ? r->answer : HL_STR(""));
+}
+
+void hl_call_webhook_changed(void *call, int status, const struct hl_err *err, const struct hl_webhook_result *r)
+{
+	answer_change(call, status, err, r ? r->webhook : NULL, r ? r->secret : HL_STR(""), r && r->replayed,
+			r ? r->answer : HL_STR(""));
 }
 
 bool hl_call_id(struct hl_call *c, size_t i, enum hl_id_kind kind, uint64_t *out_number)

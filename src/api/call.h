@@ -19,14 +19,15 @@ struct hl_api;
 
 enum { HL_CALL_HEADERS_MAX = 16, HL_BODY_MAX_DEFAULT = 1 << 20, HL_LIMIT_DEFAULT = 50, HL_LIMIT_MAX = 250 };
 
-/* A route that takes its body in pieces. */
+/* Writes an object into the emptied c->out (data is the call); `secret` is shown with it when it is not "". */
+typedef struct hl_str (*hl_write)(void *data, const void *object, struct hl_str secret);
+
+/* A route that takes its body in pieces. Its handler begins the answer at once. */
 struct hl_stream {
 	void (*on_body)(void *data, struct hl_str piece);
 	void (*on_end)(void *data);
 	void (*on_writable)(void *data);
-	/* The rest of the body cannot be had; c->request lives on until answered. */
-	void (*on_refused)(void *data, unsigned status, const char *reason);
-	void (*on_abort)(void *data); /* c->request is NULL already */
+	void (*on_abort)(void *data); /* no more of the body, nobody to answer; c->request is NULL already */
 };
 
 struct hl_call {
@@ -60,6 +61,9 @@ struct hl_call {
 	/* of a streamed route */
 	const struct hl_stream *stream;
 	void *stream_data;
+	/* of a change: see hl_call_expect */
+	unsigned success;
+	hl_write write;
 	/* a handler's own, for its callbacks */
 	uint64_t number;
 	bool flag;
@@ -78,6 +82,8 @@ void hl_call_problem_kind(struct hl_call *c, enum hl_problem_kind kind);
 void hl_call_bad_parameter(struct hl_call *c, const char *name, const char *fmt, ...) HL_PRINTF(3, 4);
 /* An error of the library; err may be NULL. */
 void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err);
+/* Begins a streamed answer; the call goes on. */
+void hl_call_begin(struct hl_call *c, unsigned status, const char *content_type);
 /* After a streamed answer was ended or dropped (r is gone): counts and frees. */
 void hl_call_finish(struct hl_call *c, unsigned status);
 
@@ -89,9 +95,12 @@ void hl_call_header_fmt(struct hl_call *c, const char *name, const char *fmt, ..
 /* A writer on the emptied c->out. */
 void hl_call_writer(struct hl_call *c, struct hl_jsonw *w);
 struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err);
-/* Sets up c->idem: `render` makes the answer from the finished object into c->out. Returns &c->idem, or NULL without a key. */
-const struct hl_idempotency *hl_call_once(struct hl_call *c,
-		struct hl_str (*render)(void *data, const void *object, struct hl_str secret));
+/* Before a change: what to answer when it is durable, `success` with the object as `write` writes it (NULL: no body).
+ * Returns what to give the library for its Idempotency-Key; NULL without one. */
+const struct hl_idempotency *hl_call_expect(struct hl_call *c, unsigned success, hl_write write);
+/* The callbacks to go with it. */
+void hl_call_changed(void *call, int status, const struct hl_err *err, const struct hl_change_result *r);
+void hl_call_webhook_changed(void *call, int status, const struct hl_err *err, const struct hl_webhook_result *r);
 /* The path's i-th parameter as an id. false: answered 404. */
 bool hl_call_id(struct hl_call *c, size_t i, enum hl_id_kind kind, uint64_t *out_number);
 

@@ -159,20 +159,6 @@ static int read_one(struct hl_call *c, struct hl_reader *r, struct hl_key *out)
 	return HL_OK;
 }
 
-static void created(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	struct hl_call *c = data;
-	if (status)
-		hl_call_fail(c, status, err);
-	else if (r->replayed)
-		hl_call_replay(c, 201, r->answer);
-	else {
-		if (!c->once)
-			write_one(c, r->object, r->secret);
-		hl_call_send(c, 201);
-	}
-}
-
 static void create(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
@@ -182,19 +168,9 @@ static void create(struct hl_call *c)
 		return;
 	int rc = read_one(c, &r, &k);
 	if (!rc)
-		rc = hl_key_create(c->api->service, &k, hl_call_once(c, write_one), created, c, &err);
+		rc = hl_key_create(c->api->service, &k, hl_call_expect(c, 201, write_one), hl_call_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
-}
-
-static void revoked(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	struct hl_call *c = data;
-	(void)r;
-	if (status)
-		hl_call_fail(c, status, err);
-	else
-		hl_call_send_empty(c, 204);
 }
 
 static void delete(struct hl_call *c)
@@ -203,7 +179,8 @@ static void delete(struct hl_call *c)
 	struct hl_key k;
 	if (!hl_query_none(c) || !find(c, &k))
 		return;
-	int rc = hl_key_revoke(c->api->service, k.number, revoked, c, &err);
+	hl_call_expect(c, 204, NULL);
+	int rc = hl_key_revoke(c->api->service, k.number, hl_call_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
 }

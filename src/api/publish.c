@@ -5,20 +5,15 @@
 #include "api/resources.h"
 #include "base/defs.h"
 
-static void write_answer(struct hl_call *c, const struct hl_published *p)
-{
-	struct hl_jsonw w;
-	hl_call_writer(c, &w);
-	hl_jsonw_object(&w);
-	hl_published_members(&w, p);
-	hl_jsonw_object_end(&w);
-}
-
-static struct hl_str render(void *data, const void *object, struct hl_str secret)
+static struct hl_str write_one(void *data, const void *object, struct hl_str secret)
 {
 	struct hl_call *c = data;
+	struct hl_jsonw w;
 	(void)secret;
-	write_answer(c, object);
+	hl_call_writer(c, &w);
+	hl_jsonw_object(&w);
+	hl_published_members(&w, object);
+	hl_jsonw_object_end(&w);
 	return hl_buf_all(&c->out);
 }
 
@@ -30,9 +25,9 @@ static void published(void *data, int status, const struct hl_published *p)
 	else if (p->answer.len)
 		hl_call_replay(c, 202, p->answer);
 	else {
-		/* What was rendered for the idempotency key is the answer, unless the event's own id was known already. */
+		/* What was written for the idempotency key is the answer, unless the event's own id was known already. */
 		if (!c->once || p->replayed)
-			write_answer(c, p);
+			write_one(c, p, HL_STR(""));
 		hl_call_send(c, 202);
 	}
 }
@@ -47,7 +42,7 @@ static void publish(struct hl_call *c)
 		return;
 	int rc = hl_publish_read(&r, &scope, c->body, &p);
 	if (!rc) {
-		p.idempotency = hl_call_once(c, render);
+		p.idempotency = hl_call_expect(c, 202, write_one);
 		rc = hl_publish(c->api->dispatcher, c->account, &p, published, c, &err);
 	}
 	if (rc)
@@ -72,7 +67,7 @@ static void replay(struct hl_call *c)
 		rc = hl_read_fail(&r, &f, "is not the id of a webhook");
 	if (!rc) {
 		what.webhook = (uint32_t)webhook;
-		what.idempotency = hl_call_once(c, render);
+		what.idempotency = hl_call_expect(c, 202, write_one);
 		rc = hl_event_replay(c->api->dispatcher, c->account, &what, published, c, &err);
 	}
 	if (rc)

@@ -90,38 +90,6 @@ static int read_one(struct hl_reader *r, struct hl_str body, bool create, struct
 	return HL_OK;
 }
 
-static void finish(struct hl_call *c, unsigned success, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	if (status)
-		hl_call_fail(c, status, err);
-	else if (r->replayed)
-		hl_call_replay(c, success, r->answer);
-	else if (success == 204)
-		hl_call_send_empty(c, success);
-	else if (!r->object)
-		hl_call_fail(c, HL_ENOTFOUND, NULL);
-	else {
-		if (!c->once)
-			write_one(c, r->object, HL_STR(""));
-		hl_call_send(c, success);
-	}
-}
-
-static void created(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	finish(data, 201, status, err, r);
-}
-
-static void changed(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	finish(data, 200, status, err, r);
-}
-
-static void deleted(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	finish(data, 204, status, err, r);
-}
-
 static void create(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
@@ -133,7 +101,7 @@ static void create(struct hl_call *c)
 	int rc = read_one(&r, c->body, true, &v, &fields);
 	if (!rc) {
 		v.account = c->account;
-		rc = hl_subject_create(c->api->service, &v, hl_call_once(c, write_one), created, c, &err);
+		rc = hl_subject_create(c->api->service, &v, hl_call_expect(c, 201, write_one), hl_call_changed, c, &err);
 	}
 	if (rc)
 		hl_call_fail(c, rc, &err);
@@ -149,8 +117,9 @@ static void patch(struct hl_call *c)
 	if (!hl_query_none(c) || !hl_call_id(c, 0, HL_ID_SERVER, &number))
 		return;
 	int rc = read_one(&r, c->body, false, &v, &fields);
+	hl_call_expect(c, 200, write_one);
 	if (!rc)
-		rc = hl_subject_update(c->api->service, c->account, number, fields, &v, changed, c, &err);
+		rc = hl_subject_update(c->api->service, c->account, number, fields, &v, hl_call_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
 }
@@ -161,7 +130,8 @@ static void delete(struct hl_call *c)
 	uint64_t number;
 	if (!hl_query_none(c) || !hl_call_id(c, 0, HL_ID_SERVER, &number))
 		return;
-	int rc = hl_subject_delete(c->api->service, c->account, number, deleted, c, &err);
+	hl_call_expect(c, 204, NULL);
+	int rc = hl_subject_delete(c->api->service, c->account, number, hl_call_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
 }

@@ -18,7 +18,7 @@ static bool begin(struct hl_call *c, uint32_t *out_webhook)
 
 /* ---- rotate-secret ------------------------------------------------------------------------------------------------ */
 
-static struct hl_str render_rotated(void *data, const void *object, struct hl_str secret)
+static struct hl_str write_rotated(void *data, const void *object, struct hl_str secret)
 {
 	struct hl_call *c = data;
 	struct hl_webhook_scope scope = { .api = c->api, .account = c->account };
@@ -26,20 +26,6 @@ static struct hl_str render_rotated(void *data, const void *object, struct hl_st
 	hl_call_writer(c, &w);
 	hl_webhook_write(&w, &scope, object, secret);
 	return hl_buf_all(&c->out);
-}
-
-static void rotated(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *r)
-{
-	struct hl_call *c = data;
-	if (status)
-		hl_call_fail(c, status, err);
-	else if (r->replayed)
-		hl_call_replay(c, 200, r->answer);
-	else {
-		if (!c->once)
-			render_rotated(c, r->webhook, r->secret);
-		hl_call_send(c, 200);
-	}
 }
 
 static void rotate(struct hl_call *c)
@@ -60,8 +46,8 @@ static void rotate(struct hl_call *c)
 	if (!rc && f[1].value.type != HL_JSON_NULL)
 		rc = hl_read_u32(&r, &f[1], 0, 604800, &overlap_s);
 	if (!rc)
-		rc = hl_webhook_rotate(c->api->dispatcher, c->account, webhook, overlap_s, secret, hl_call_once(c, render_rotated),
-				rotated, c, &err);
+		rc = hl_webhook_rotate(c->api->dispatcher, c->account, webhook, overlap_s, secret, hl_call_expect(c, 200, write_rotated),
+				hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
 }

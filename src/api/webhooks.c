@@ -11,12 +11,14 @@ static struct hl_webhook_scope scope_of(const struct hl_call *c)
 	return (struct hl_webhook_scope){ .api = c->api, .account = c->account };
 }
 
-static void write_one(struct hl_call *c, const struct hl_webhook *v, struct hl_str secret)
+static struct hl_str write_one(void *data, const void *object, struct hl_str secret)
 {
+	struct hl_call *c = data;
 	struct hl_webhook_scope scope = scope_of(c);
 	struct hl_jsonw w;
 	hl_call_writer(c, &w);
-	hl_webhook_write(&w, &scope, v, secret);
+	hl_webhook_write(&w, &scope, object, secret);
+	return hl_buf_all(&c->out);
 }
 
 /* ---- listing ------------------------------------------------------------------------------------------------------ */
@@ -76,27 +78,6 @@ static void get(struct hl_call *c)
 	hl_call_send(c, 200);
 }
 
-static struct hl_str render(void *data, const void *object, struct hl_str secret)
-{
-	struct hl_call *c = data;
-	write_one(c, object, secret);
-	return hl_buf_all(&c->out);
-}
-
-static void created(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *r)
-{
-	struct hl_call *c = data;
-	if (status)
-		hl_call_fail(c, status, err);
-	else if (r->replayed)
-		hl_call_replay(c, 201, r->answer);
-	else {
-		if (!c->once)
-			write_one(c, r->webhook, r->secret);
-		hl_call_send(c, 201);
-	}
-}
-
 static void create(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
@@ -112,21 +93,10 @@ static void create(struct hl_call *c)
 	}
 	int rc = hl_webhook_read(&r, &scope, c->body, true, &in);
 	if (!rc)
-		rc = hl_webhook_create(c->api->dispatcher, &in.w, in.secret, tier->max_webhooks, hl_call_once(c, render), created, c,
-				&err);
+		rc = hl_webhook_create(c->api->dispatcher, &in.w, in.secret, tier->max_webhooks, hl_call_expect(c, 201, write_one),
+				hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
-}
-
-static void changed(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *r)
-{
-	struct hl_call *c = data;
-	if (status) {
-		hl_call_fail(c, status, err);
-		return;
-	}
-	write_one(c, r->webhook, HL_STR(""));
-	hl_call_send(c, 200);
 }
 
 static void patch(struct hl_call *c)
@@ -147,20 +117,12 @@ static void patch(struct hl_call *c)
 		hl_call_send(c, 200);
 		return;
 	}
+	hl_call_expect(c, 200, write_one);
 	if (!rc)
-		rc = hl_webhook_update(c->api->dispatcher, c->account, (uint32_t)number, in.fields, &in.w, changed, c, &err);
+		rc = hl_webhook_update(c->api->dispatcher, c->account, (uint32_t)number, in.fields, &in.w, hl_call_webhook_changed, c,
+				&err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
-}
-
-static void deleted(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *r)
-{
-	struct hl_call *c = data;
-	(void)r;
-	if (status)
-		hl_call_fail(c, status, err);
-	else
-		hl_call_send_empty(c, 204);
 }
 
 static void delete(struct hl_call *c)
@@ -171,7 +133,8 @@ static void delete(struct hl_call *c)
 	uint64_t number;
 	if (!hl_query_read(c, q, 1) || !hl_query_bool(c, &q[0], &drop) || !hl_call_id(c, 0, HL_ID_WEBHOOK, &number))
 		return;
-	int rc = hl_webhook_delete(c->api->dispatcher, c->account, (uint32_t)number, drop, deleted, c, &err);
+	hl_call_expect(c, 204, NULL);
+	int rc = hl_webhook_delete(c->api->dispatcher, c->account, (uint32_t)number, drop, hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
 }
