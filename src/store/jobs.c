@@ -227,6 +227,8 @@ static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t r
 {
 	uint64_t number, bound = hl_txn_bounds(txn)->deliveries_upto;
 	struct hl_event_row e;
+	if (job->used_max)
+		(void)hl_store_measure(txn->store); /* a failure leaves an older count */
 	for (size_t looked = 0; rows && looked < HL_SCAN_STEPS / 10; looked++) {
 		bool kept = false;
 		if (!event_after(txn, job->cursor, &number, &e) || !too_old(txn, job, &e))

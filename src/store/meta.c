@@ -13,38 +13,41 @@ static const struct hl_str name_index = HL_STR("index");
 static const struct hl_str name_numbers = HL_STR("numbers");
 static const struct hl_str check_text = HL_STR("the sealing key is right");
 
-void hl_meta_format_put(struct hl_txn *txn, const struct hl_format_row *f)
+/* Writes the format record with a check value for `key`. */
+static void format_put(struct hl_txn *txn, struct hl_format_row *f, const struct hl_seal_key *key, const struct hl_env *env)
 {
+	struct hl_buf check = { 0 };
+	int rc = hl_seal(key, env, HL_SEAL_CHECK, 0, check_text, &check);
+	if (rc)
+		hl_txn_fail(txn, rc);
+	memcpy(f->key_id, key->id, sizeof(f->key_id));
+	f->key_check = hl_buf_all(&check);
 	hl_buf_reset(&txn->scratch);
 	hl_format_row_encode(&txn->scratch, f);
 	hl_txn_put_scratch(txn, HL_TABLE_META, name_format, false);
+	hl_buf_fini(&check);
+	f->key_check = HL_STR_NONE;
 }
 
-int hl_meta_seal_check(const struct hl_seal_key *key, const struct hl_env *env, struct hl_format_row *f, struct hl_buf *b)
+void hl_meta_key_put(struct hl_txn *txn, const struct hl_seal_key *key, const struct hl_env *env)
 {
-	hl_buf_reset(b);
-	int rc = hl_seal(key, env, HL_SEAL_CHECK, 0, check_text, b);
-	memcpy(f->key_id, key->id, sizeof(f->key_id));
-	f->key_check = hl_buf_all(b);
-	return rc;
+	struct hl_str bytes;
+	struct hl_format_row f;
+	if (hl_txn_get(txn, HL_TABLE_META, name_format, &bytes) && hl_format_row_decode(bytes, &f) == 0)
+		format_put(txn, &f, key, env);
+	else
+		hl_txn_fail(txn, HL_ECORRUPT);
 }
 
 static int format_make(struct hl_txn *txn, const struct hl_seal_key *key, const struct hl_env *env,
 		struct hl_format_row *out, struct hl_err *err)
 {
 	struct hl_format_row f = { .version = HL_FORMAT_VERSION, .created_at_ms = hl_env_wall_ms(env) };
-	struct hl_buf check = { 0 };
 	hl_env_random(env, f.uuid, sizeof(f.uuid));
 	hl_env_random(env, f.id_key, sizeof(f.id_key));
-	int rc = hl_meta_seal_check(key, env, &f, &check);
-	if (!rc) {
-		hl_meta_format_put(txn, &f);
-		rc = hl_txn_status(txn);
-	}
-	hl_buf_fini(&check);
-	f.key_check = HL_STR_NONE;
+	format_put(txn, &f, key, env);
 	*out = f;
-	return rc ? hl_err_set(err, rc, "cannot write the format record") : 0;
+	return hl_txn_status(txn) ? hl_err_set(err, hl_txn_status(txn), "cannot write the format record") : 0;
 }
 
 int hl_meta_gate(struct hl_txn *txn, bool fresh, const struct hl_seal_key *key, const struct hl_env *env,

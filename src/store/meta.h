@@ -11,10 +11,8 @@ HL_MUST_CHECK int hl_meta_gate(struct hl_txn *txn, bool fresh, const struct hl_s
 		struct hl_format_row *out, struct hl_err *err);
 /* Whether `key` is the store's: compares the id, then opens the check value. */
 HL_MUST_CHECK int hl_meta_key_check(const struct hl_format_row *f, const struct hl_seal_key *key, struct hl_err *err);
-/* Fills in key_id and key_check for `key`; the slice lies in b. */
-HL_MUST_CHECK int hl_meta_seal_check(const struct hl_seal_key *key, const struct hl_env *env, struct hl_format_row *f,
-		struct hl_buf *b);
-void hl_meta_format_put(struct hl_txn *txn, const struct hl_format_row *f);
+/* Makes `key` the store's: the format record gets its id and a check value sealed under it. */
+void hl_meta_key_put(struct hl_txn *txn, const struct hl_seal_key *key, const struct hl_env *env);
 
 /* The next free number of every kind: after the last row, and never below what was ever given out. */
 void hl_store_next_numbers(struct hl_txn *txn, struct hl_numbers *out);
