@@ -16,7 +16,6 @@
 
 #include "base/check.h"
 #include "base/str.h"
-#include <math.h>
 #include <stdlib.h>
 
 enum { FRESH_LOW = 64, FRESH_PARKED_MAX = 64, DUE_LOW = HL_QUEUE_DUE_MAX / 4, DUE_HARD_MAX = HL_QUEUE_DUE_MAX * 16 };
@@ -323,7 +322,7 @@ static hl_ms_t rate_wait(struct hl_queue *q, hl_ms_t now_mono_ms)
 	double rate = (double)q->limits.rate_per_s;
 	q->tokens = HL_MIN(rate, q->tokens + (double)(now_mono_ms - q->tokens_mono_ms) * rate / 1000.0);
 	q->tokens_mono_ms = now_mono_ms;
-	return q->tokens >= 1.0 ? 0 : (hl_ms_t)ceil((1.0 - q->tokens) * 1000.0 / rate);
+	return q->tokens >= 1.0 ? 0 : (hl_ms_t)((1.0 - q->tokens) * 1000.0 / rate) + 1;
 }
 
 /* The waiting delivery a probe may take before its time: not one the receiver or the publisher asked to hold back. */
