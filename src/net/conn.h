@@ -68,8 +68,9 @@ struct hl_conn_hub_options {
 	uint32_t connect_timeout_ms;          /* 0 = HL_CONN_TIMEOUT_MS */
 	uint32_t handshake_timeout_ms;        /* 0 = HL_CONN_TIMEOUT_MS; counted from the ClientHello */
 };
+/* HL_ENOMEM. Also makes the process ignore SIGPIPE, unless it does something with it already. */
 HL_MUST_CHECK int hl_conn_hub_init(struct hl_conn_hub *hub, uv_loop_t *loop, const struct hl_env *env,
-		const struct hl_conn_hub_options *o); /* HL_ENOMEM */
+		const struct hl_conn_hub_options *o);
 /* Every connection must be closed (on_closed seen) before. cb: the hub's memory is free again. */
 void hl_conn_hub_close(struct hl_conn_hub *hub, void (*cb)(void *data), void *data);
 

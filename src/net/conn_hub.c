@@ -9,6 +9,7 @@
 #include "net/conn_impl.h"
 
 #include "base/check.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -101,6 +102,15 @@ void hl_conn_hub_run_queue(struct hl_conn_hub *hub)
 	}
 }
 
+/* libuv writes without MSG_NOSIGNAL: with the default disposition a peer that hangs up would end the process. A handler
+ * that the program chose is left alone. */
+static void ignore_sigpipe(void)
+{
+	struct sigaction now, ignore = { .sa_handler = SIG_IGN };
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
+		(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
 int hl_conn_hub_init(struct hl_conn_hub *hub, uv_loop_t *loop, const struct hl_env *env, const struct hl_conn_hub_options *o)
 {
 	*hub = (struct hl_conn_hub){ .loop = loop, .env = env, .tls = o->tls, .egress = o->egress,
@@ -119,6 +129,7 @@ int hl_conn_hub_init(struct hl_conn_hub *hub, uv_loop_t *loop, const struct hl_e
 	hl_list_init(&hub->queue);
 	uv_timer_init(loop, &hub->timer);
 	hub->timer.data = hub;
+	ignore_sigpipe();
 	return HL_OK;
 }
 
