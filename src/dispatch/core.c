@@ -12,6 +12,7 @@
 #include "dispatch/feed.h"
 #include "dispatch/janitor.h"
 #include "dispatch/options.h"
+#include "dispatch/walks.h"
 
 #include "base/check.h"
 #include "base/err.h"
@@ -56,6 +57,7 @@ static void check_drained(struct hl_dispatcher *d)
 
 void hl_core_tick(struct hl_dispatcher *d)
 {
+	hl_walks_tick(d);
 	if (d->state == HL_CORE_DRAINING) {
 		d->alarm.set(d->alarm.data, d->grace_until_mono_ms);
 		check_drained(d);
@@ -235,6 +237,7 @@ static void init_parts(struct hl_dispatcher *d, const struct hl_options *o)
 	hl_map_u64_init(&d->queues);
 	hl_list_init(&d->runs);
 	hl_list_init(&d->free_runs);
+	hl_list_init(&d->walks);
 	hl_scheduler_init(&d->scheduler, &ops, d->env, o->max_in_flight, o->max_slow, o->max_connections);
 	d->wall_minus_mono_ms = hl_core_wall(d) - hl_core_mono(d);
 }

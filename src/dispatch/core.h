@@ -91,6 +91,8 @@ struct hl_dispatcher {
 	uint32_t n_commands;             /* other commands of this floor not done */
 	hl_ms_t wall_minus_mono_ms;      /* at the last look: tells clock jumps */
 
+	struct hl_list walks;            /* hl_long_walk.link: long reads under way */
+	uint32_t n_walks;
 	struct hl_janitor *janitor;
 	struct hl_stats stats;           /* counters and histograms; gauges are filled in on request */
 
