@@ -1,0 +1,406 @@
+"""The real program under test: starts it on ports of the kernel's choice in a directory of its own, speaks HTTP to it,
+and ends what it started, by pid.
+
+    server = Server().start()
+    api = server.client()                     # with a fresh key of every scope
+    answer = api.post("/v1/webhooks", {"url": …})
+    server.stop()                             # SIGTERM; returns the exit code
+
+Waiting is never sleeping for a fixed time: until(test) asks again until the test holds or its deadline has passed."""
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+from receiver import Receiver, make_certs, verify  # noqa: E402,F401  (the tests' vocabulary)
+
+PROGRAM = os.environ.get("HOOKLINE_PROGRAM") or os.path.join(ROOT, "build", "gcc", "src", "main", "hookline")
+SANITIZED = os.environ.get("HOOKLINE_SANITIZED") == "yes"
+PATIENCE = 60 if SANITIZED else 20
+SCOPES = "admin,publish,manage,read"
+
+
+def until(test, what="the condition", timeout=PATIENCE, every=0.01):
+    """The first true value of test()."""
+    end = time.monotonic() + timeout
+    while True:
+        value = test()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("%s did not come true within %d s" % (what, timeout))
+        time.sleep(every)
+
+
+def clean_env(**extra):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("HOOKLINE_")}
+    env.update(extra)
+    return env
+
+
+def run(*args, stdin=None, env=None, timeout=PATIENCE, cwd=None):
+    """One command of the program: its exit code, stdout, stderr."""
+    done = subprocess.run([PROGRAM] + [str(a) for a in args], input=stdin, env=env or clean_env(), timeout=timeout, cwd=cwd,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+class StartFailed(Exception):
+    def __init__(self, code, log):
+        Exception.__init__(self, "exit code %s:\n%s" % (code, "\n".join(log)))
+        self.code, self.log = code, log
+
+
+class Server:
+    def __init__(self, data=None, settings=None, args=(), env=None, nofile=None, listen=("127.0.0.1:0",), unix=True):
+        """data: an existing directory to serve. settings: {"section.key": value}. nofile: a descriptor limit."""
+        self.folder = tempfile.mkdtemp(prefix="hl-")
+        self.data = data or os.path.join(self.folder, "data")
+        self.unix = os.path.join(self.folder, "http.sock") if unix else None
+        self.settings = {"egress.allow_networks": "127.0.0.0/8"}
+        self.settings.update(settings or {})
+        self.args, self.env, self.nofile, self.listen = list(args), env, nofile, list(listen)
+        self.process = self.port = self.key = None
+        self.generation = 0
+        self.log = []
+        self.said = threading.Condition()
+
+    def command(self):
+        out = [PROGRAM, "serve", "--data", self.data]
+        for address in self.listen + (["unix:" + self.unix] if self.unix else []):
+            out += ["--listen", address]
+        for k, v in self.settings.items():
+            out += ["--set", "%s=%s" % (k, v)]
+        return out + self.args
+
+    def spawn(self):
+        """Without waiting for it to be ready."""
+        limit = None
+        if self.nofile:
+            import resource
+            limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))  # noqa: E731
+        self.log = []
+        self.generation += 1
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, env=self.env or clean_env(), preexec_fn=limit)
+        self.reader = threading.Thread(target=self.read_log, args=(self.process,), daemon=True)
+        self.reader.start()
+        return self
+
+    def read_log(self, process):
+        for line in process.stderr:
+            with self.said:
+                self.log.append(line.decode("utf-8", "replace").rstrip("\n"))
+                self.said.notify_all()
+        process.wait()
+        with self.said:
+            self.said.notify_all()
+
+    def wait_log(self, text, timeout=PATIENCE):
+        """The first line that holds the text; raises StartFailed when the process ends without one."""
+        end = time.monotonic() + timeout
+        with self.said:
+            while True:
+                for line in self.log:
+                    if text in line:
+                        return line
+                if self.process.poll() is not None and not self.reader.is_alive():
+                    raise StartFailed(self.process.returncode, self.log)
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise AssertionError("no %r in the log:\n%s" % (text, "\n".join(self.log[-40:])))
+                self.said.wait(min(left, 0.05))
+
+    def wait_ready(self, timeout=PATIENCE):
+        self.wait_log("ev=serve.ready", timeout)
+        for line in self.log:
+            if "ev=serve.listening" in line and "unix:" not in line:
+                self.port = int(line.split("address=")[1].strip('"').rsplit(":", 1)[1])
+        return self
+
+    def start(self):
+        return self.spawn().wait_ready()
+
+    def make_key(self, scope=SCOPES, account=None, *more):
+        args = ["key", "create", "--data", self.data, "--scope", scope] + list(more)
+        if account:
+            args += ["--account", account]
+        code, out, err = run(*args)
+        if code:
+            raise AssertionError("key create: %d %s" % (code, err))
+        return out.strip()
+
+    def client(self, scope=SCOPES, account=None, key=None, unix=False):
+        """With a new key unless one is given; all-powerful clients share one."""
+        if key is None and scope == SCOPES and account is None:
+            if self.key is None:
+                self.key = self.make_key()
+            key = self.key
+        return Client(self, key or self.make_key(scope, account), unix)
+
+    def exit_code(self, timeout=PATIENCE):
+        code = self.process.wait(timeout)
+        self.reader.join(5)
+        return code
+
+    def stop(self, timeout=PATIENCE + 25):
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.exit_code(timeout)
+
+    def kill(self):
+        self.process.kill()
+        self.exit_code()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def status(self, name):
+        """A line of /proc/PID/status in KiB, e.g. RssAnon."""
+        with open("/proc/%d/status" % self.process.pid, encoding="ascii") as f:
+            for line in f:
+                if line.startswith(name + ":"):
+                    return int(line.split()[1])
+        return 0
+
+    def check(self):
+        return run("check", self.data, timeout=120)
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return "%d %r" % (self.status, self.body[:600])
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        http.client.HTTPConnection.__init__(self, "localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Client:
+    """One connection per thread, kept; a new one after the server was started again."""
+
+    def __init__(self, server, key, unix=False):
+        self.server, self.key, self.unix = server, key, unix
+        self.local = threading.local()
+        self.headers = {"Authorization": "Bearer " + key} if key else {}
+
+    def connection(self):
+        if getattr(self.local, "of", None) != self.server.generation:
+            self.close()
+            if self.unix:
+                self.local.c = UnixConnection(self.unix if isinstance(self.unix, str) else self.server.unix, PATIENCE + 20)
+            else:
+                self.local.c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE + 20)
+            self.local.of = self.server.generation
+        return self.local.c
+
+    def close(self):
+        if getattr(self.local, "c", None):
+            self.local.c.close()
+        self.local.of = None
+
+    def request(self, method, path, body=None, headers=None, content_type="application/json"):
+        """body: bytes as they are, anything else as JSON."""
+        h = dict(self.headers)
+        if body is not None:
+            if not isinstance(body, bytes):
+                body = json.dumps(body).encode()
+            if content_type:
+                h["Content-Type"] = content_type
+        h.update(headers or {})
+        try:
+            c = self.connection()
+            c.request(method, path, body, h)
+            r = c.getresponse()
+            got = Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
+            if r.will_close:
+                self.close()
+            return got
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
+
+    def get(self, path, **kw):
+        return self.request("GET", path, **kw)
+
+    def post(self, path, body=None, **kw):
+        return self.request("POST", path, body, **kw)
+
+    def patch(self, path, body, **kw):
+        return self.request("PATCH", path, body, **kw)
+
+    def put(self, path, body, **kw):
+        return self.request("PUT", path, body, **kw)
+
+    def delete(self, path, **kw):
+        return self.request("DELETE", path, **kw)
+
+    # ---- what most tests begin with; each raises when refused ----
+
+    def webhook(self, url, **members):
+        a = self.post("/v1/webhooks", dict({"url": url}, **members))
+        if a.status != 201:
+            raise AssertionError("webhook: %r" % a)
+        return a.json
+
+    def publish(self, type="test.event", data=None, **members):
+        a = self.post("/v1/events", dict({"type": type, "data": {} if data is None else data}, **members))
+        if a.status != 202:
+            raise AssertionError("publish: %r" % a)
+        return a.json
+
+    def deliveries(self, **filters):
+        query = "&".join("%s=%s" % kv for kv in filters.items())
+        a = self.get("/v1/deliveries?limit=250" + ("&" + query if query else ""))
+        if a.status != 200:
+            raise AssertionError("deliveries: %r" % a)
+        return a.json["data"]
+
+    def delivery(self, id):
+        return self.get("/v1/deliveries/" + id).json
+
+    def wait_deliveries(self, status, n=1, timeout=PATIENCE, **filters):
+        """Until n deliveries have the status; returns them."""
+        found = []
+
+        def enough():
+            found[:] = self.deliveries(status=status, **filters)
+            return len(found) >= n
+        try:
+            until(enough, "%d deliveries %s" % (n, status), timeout)
+        except AssertionError as e:
+            raise AssertionError("%s; there are %s" % (e, json.dumps(self.deliveries(**filters))[:1500]))
+        return found
+
+
+class Verifier:
+    """Both npm packages, in a node process of their own."""
+    one = None
+
+    def __init__(self):
+        folder = os.path.join(HERE, "node_modules", "svix")
+        if not os.path.isdir(folder):
+            raise AssertionError("the npm packages of tests/e2e are missing: tools/deps install test")
+        self.process = subprocess.Popen(["node", os.path.join(HERE, "verifier.mjs")], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+
+    @classmethod
+    def verdicts(cls, secret, record):
+        """{"standardwebhooks": "ok" or why not, "svix": …} for one record of a receiver."""
+        if cls.one is None:
+            cls.one = cls()
+        line = {"secret": secret, "headers": record["headers"], "body": base64.b64encode(record["body"]).decode()}
+        cls.one.process.stdin.write(json.dumps(line).encode() + b"\n")
+        cls.one.process.stdin.flush()
+        return json.loads(cls.one.process.stdout.readline())
+
+    @classmethod
+    def stop(cls):
+        if cls.one:
+            cls.one.process.stdin.close()
+            cls.one.process.wait(10)
+            cls.one.process.stdout.close()
+            cls.one = None
+
+
+GOOD = {"standardwebhooks": "ok", "svix": "ok"}
+
+
+class Case(unittest.TestCase):
+    """A server and a receiver per class. settings, server_args: of the server."""
+    settings = {}
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.receiver = Receiver().start()
+        cls.server = Server(settings=cls.settings)
+        try:
+            cls.server.start()
+            cls.api = cls.server.client()
+        except BaseException:
+            cls.server.remove()
+            cls.receiver.stop()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        """Whatever the tests did, the server ends in order and its store is sound."""
+        try:
+            code = cls.server.stop()
+            assert code == 0, "exit code %s\n%s" % (code, "\n".join(cls.server.log[-30:]))
+            code, out, err = cls.server.check()
+            assert code == 0 and "clean" in out, "check: %d\n%s%s" % (code, out, err)
+        finally:
+            cls.server.remove()
+            cls.receiver.stop()
+            Verifier.stop()
+
+    def url(self, behaviour):
+        """A path of the receiver nobody else uses."""
+        Case.n_urls = getattr(Case, "n_urls", 0) + 1
+        return "%s/%s/n%d" % (self.receiver.url, behaviour, Case.n_urls)
+
+    def got(self, url, n=1, timeout=PATIENCE):
+        """The first n requests to that URL."""
+        path = url[len(self.receiver.url):]
+        self.receiver.wait_for(lambda records: sum(r["target"] == path for r in records) >= n, timeout)
+        return self.receiver.of(path)
+
+    def expect(self, answer, status, code=None, pointer=None):
+        self.assertEqual(answer.status, status, answer)
+        if status >= 400 and answer.body:
+            self.assertEqual(answer.headers["content-type"], "application/problem+json", answer)
+            problem = answer.json
+            self.assertEqual(problem["status"], status)
+            self.assertEqual(problem["type"], "about:blank")
+            self.assertTrue(problem["title"] and problem["detail"], answer)
+            if code:
+                self.assertEqual(problem["code"], code, answer)
+            if pointer:
+                self.assertEqual(problem["errors"][0]["pointer"], pointer, answer)
+        return answer
+
+    def assert_verified(self, secret, record):
+        self.assertEqual(Verifier.verdicts(secret, record), GOOD)
+
+
+def main():
+    unittest.main(verbosity=1)
