@@ -1,0 +1,306 @@
+"""The scenarios. Each takes a Plan, returns a list of rows and puts what was measured into them; see report.py."""
+import dataclasses, json, statistics, subprocess, time
+
+import rig
+from rig import CONNECTIONS, Failed
+
+
+@dataclasses.dataclass
+class Plan:
+    quick: bool
+
+    def pick(self, quick, full):
+        return quick if self.quick else full
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table. `least`/`most`: what must be reached; `goal`: what the design aims at."""
+    scenario: str
+    what: str
+    value: float
+    unit: str
+    yardstick: str = ""
+    yardstick_value: float | None = None
+    ratio: float | None = None
+    least: float | None = None
+    most: float | None = None
+    goal: float | None = None
+    detail: dict = dataclasses.field(default_factory=dict)
+
+    def judged(self):
+        return self.ratio if self.ratio is not None else self.value
+
+    def reached(self, bound):
+        return None if bound is None else self.judged() <= bound if self.most is not None else self.judged() >= bound
+
+
+median = statistics.median
+
+
+# ---- delivering
+
+def settled(nginx, since, wanted, limit_s):
+    """Waits until `wanted` more requests than `since` have come. Returns how long ago the last one came, to 10 ms."""
+    end = time.monotonic() + limit_s
+    while (got := nginx.count() - since) < wanted:
+        if time.monotonic() > end:
+            raise Failed(f"delivered {got} of {wanted} within {limit_s} s")
+        time.sleep(0.01)
+    return time.monotonic()
+
+
+def deliver_once(server, nginx, seconds):
+    """Publishes for some seconds; the rate counts until the last delivery has arrived."""
+    body = json.dumps({"type": "bench.event", "data": rig.event_data()}, separators=(",", ":"))
+    before, cpu, began = nginx.count(), server.cpu_s(), time.monotonic()
+    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, path="/v1/events", headers={
+        "Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
+    if sent["bad"]:
+        raise Failed(f"{sent['bad']} publishes refused")
+    took = settled(nginx, before, sent["ok"], 30) - began
+    n = nginx.count() - before
+    cpu = {k: round((v - cpu.get(k, 0)) / n * 1e6, 1) for k, v in server.cpu_s().items()}
+    return {"delivered": n, "rate": n / took, "published_rate": sent["rate"], "ack_p50_ms": sent["p50_ms"],
+            "ack_p99_ms": sent["p99_ms"], "drain_s": round(took - sent["seconds"], 2), "cpu_us_per_delivery": cpu}
+
+
+def beside_wrk(plan, name, tls, least, goal):
+    nginx = rig.Nginx(tls)
+    settings = {"delivery.max_in_flight": CONNECTIONS} | ({"tls.ca_file": nginx.cert} if tls else {})
+    server = rig.Server(settings)
+    headers, body = rig.caught(server)
+    server.webhook(nginx.url + "/", max_in_flight=CONNECTIONS)
+    seconds, ours, limit = plan.pick(3, 5), [], []
+    deliver_once(server, nginx, 1)
+    for _ in range(plan.pick(2, 5)):
+        limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
+        ours.append(deliver_once(server, nginx, seconds))
+    ratios = [o["rate"] / y for o, y in zip(ours, limit)]
+    best = ours[ratios.index(sorted(ratios)[len(ratios) // 2])]
+    row = Row(name, "deliveries, fan-out 1, 1 KiB, 64 connections" + (", TLS" if tls else ""),
+              median(o["rate"] for o in ours), "/s", "wrk -> nginx" + (" over TLS" if tls else ""), median(limit), median(ratios), least=least, goal=goal,
+              detail={"ratios": [round(r, 3) for r in ratios], "median_run": best})
+    server.stop()
+    return row, nginx
+
+
+def deliver(plan):
+    row, nginx = beside_wrk(plan, "deliver", False, 0.2, 0.3)
+    rows = [row]
+    for fsync in ("always", "everysec"):
+        rate = bullmq(plan, nginx, fsync)
+        rows.append(Row("deliver", f"the same against BullMQ + Redis (appendfsync {fsync})", row.value, "/s",
+                        "BullMQ + Redis + undici", rate, row.value / rate, least=5, goal=10))
+    nginx.stop()
+    return rows
+
+
+def tls(plan):
+    row, nginx = beside_wrk(plan, "tls", True, None, 0.3)
+    nginx.stop()
+    return [row]
+
+
+def bullmq(plan, nginx, fsync):
+    if not (rig.HERE / "node_modules" / "bullmq").exists():
+        raise Failed("BullMQ is not installed (tools/deps install bench)")
+    redis, rates = rig.Redis(fsync), []
+    program, count = rig.HERE / "bullmq.js", plan.pick(10000, 30000)
+    for _ in range(plan.pick(1, 3)):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        worker = rig.start(["node", program, "worker", redis.port, nginx.url, CONNECTIONS], **pipes)
+        producer = rig.start(["node", program, "producer", redis.port, count, CONNECTIONS, rig.BODY_BYTES], **pipes)
+        for p in (worker, producer):
+            if p.stdout.readline() != "ready\n":
+                raise Failed("BullMQ did not start")
+        before, began = nginx.count(), time.monotonic()
+        producer.stdin.write("go\n")
+        producer.stdin.flush()
+        rates.append(count / (settled(nginx, before, count, 120) - began))
+        rig.stop(producer)
+        rig.stop(worker)
+    redis.stop()
+    return median(rates)
+
+
+def fanout(plan):
+    nginx = rig.Nginx()
+    server = rig.Server({"delivery.max_in_flight": CONNECTIONS})
+    headers, body = rig.caught(server)
+    webhooks, events = 1000, plan.pick(60, 200)
+    server.webhooks({"url": f"{nginx.url}/{i}"} for i in range(webhooks))
+    ours, limit, cpu = [], [], {}
+    for lap in range(plan.pick(3, 6)):
+        limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
+        n = events if lap else 5 # the first is to warm up
+        before, cpu_before, began = nginx.count(), server.cpu_s(), time.monotonic()
+        for _ in range(n):
+            if server.publish(rig.event_data())["deliveries"] != webhooks:
+                raise Failed("an event did not reach every webhook")
+        ours.append(n * webhooks / (settled(nginx, before, n * webhooks, 60) - began))
+        cpu = {k: round((v - cpu_before.get(k, 0)) / n / webhooks * 1e6, 1) for k, v in server.cpu_s().items()}
+    ours, limit = ours[1:], limit[1:]
+    ratios = [o / y for o, y in zip(ours, limit)]
+    server.stop()
+    nginx.stop()
+    return [Row("fanout", "deliveries, fan-out 1 to 1000, 1 KiB, 64 connections", median(ours), "/s", "wrk -> nginx",
+                median(limit), median(ratios), least=0.35, goal=0.5,
+                detail={"ratios": [round(r, 3) for r in ratios], "cpu_us_per_delivery": cpu})]
+
+
+# ---- waiting
+
+def latency(plan):
+    server, port = rig.Server(), rig.free_port()
+    server.webhook(f"http://127.0.0.1:{port}/")
+    laps = []
+    for _ in range(3):
+        out = rig.run([rig.OUT / "probe", port, server.port, server.key, plan.pick(400, 2000), 5])
+        laps.append(json.loads(out)) # the webhook stays, each lap listens there again
+    server.stop()
+    mid = sorted(laps, key=lambda l: l["delivered_p99_ms"])[1]
+    return [Row("latency", "publish to receiver, unloaded, p99", mid["delivered_p99_ms"], "ms", most=10, goal=5,
+                detail={"laps": laps, "fdatasync_us": rig.fsync_us()}),
+            Row("latency", "publish to receiver, unloaded, p50", mid["delivered_p50_ms"], "ms"),
+            Row("latency", "publish to 202, unloaded, p50", mid["acked_p50_ms"], "ms")]
+
+
+def publish_evenly(server, types, per_second, seconds):
+    """Publishes events of the types in turn, each saying when it was sent. Returns how many began over 0.5 s late."""
+    late, fill, began = 0, rig.event_data(900)["fill"], time.monotonic()
+    for i in range(int(per_second * seconds)):
+        ahead = began + i / per_second - time.monotonic()
+        if ahead > 0:
+            time.sleep(ahead)
+        late += ahead < -0.5
+        server.publish({"sent_ns": time.monotonic_ns(), "fill": fill}, types[i % len(types)])
+    return late
+
+
+def spread(healthy, silent, healthy_port, silent_port, groups):
+    """Webhooks on addresses of their own, `groups` event types, so that each event goes to one part of them."""
+    # the silent ones are spread over the groups like the others
+    address = lambda i: f"127.{16 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}"
+    for i in range(healthy + silent):
+        port = healthy_port if i < healthy else silent_port
+        yield {"url": f"http://{address(i)}:{port}/", "event_types": [f"bench.g{i % groups}"]}
+
+
+def isolated(healthy, silent, groups, per_second, seconds, settings=(), settle=1.0):
+    good, bad = rig.Sink("answer"), rig.Sink("silent")
+    server = rig.Server(settings)
+    server.webhooks(spread(healthy, silent, good.port, bad.port, groups), 32)
+    types = [f"bench.g{i}" for i in range(groups)]
+    late = publish_evenly(server, types, per_second, seconds)
+    time.sleep(settle)
+    stats = good.stats() | {"late_publishes": late}
+    stats["expected"] = sum(len(range(i % groups, healthy, groups)) for i in range(int(per_second * seconds)))
+    server.stop()
+    good.stop()
+    bad.stop()
+    return stats
+
+
+def isolation(plan):
+    none, some = [], []
+    for _ in range(plan.pick(1, 3)):
+        none.append(isolated(1000, 0, 50, 100, plan.pick(8, 20)))
+        some.append(isolated(990, 10, 50, 100, plan.pick(8, 20)))
+    p99 = lambda laps: median(l["p99_ms"] for l in laps)
+    rows = [Row("isolation", "p99 of healthy receivers, 10 of 1000 hang", p99(some), "ms", "none hangs", p99(none),
+                median(s["p99_ms"] / n["p99_ms"] for s, n in zip(some, none)), most=1.25, goal=1.1,
+                detail={"none": none, "some": some})]
+    hung = isolated(100, 10000, 50, 10, plan.pick(20, 45), settle=3)
+    if hung["n"] < hung["expected"]:
+        hung["missing"] = hung["expected"] - hung["n"]
+    what = "p99 of 100 healthy receivers beside 10,000 that hang"
+    rows.append(Row("isolation", what, hung["p99_ms"] / 1000, "s", most=2, detail=hung))
+    return rows
+
+
+# ---- holding
+
+def backlog(plan):
+    pending, fan = plan.pick(100_000, 1_000_000), 10
+    server, nowhere = rig.Server(), rig.free_port()
+    for i in range(fan): # nobody listens there: the queues park and everything stays pending
+        server.webhook(f"http://127.0.0.1:{nowhere}/{i}", event_types=["bench.pending"])
+    quiet = ingest_rate(server, 2)
+    out = rig.run([rig.OUT / "batch", server.port, server.key, pending // fan, 4, "bench.pending", rig.BODY_BYTES - 130], 300)
+    filled = json.loads(out)
+    if filled["deliveries"] != pending:
+        raise Failed(f"{filled['deliveries']} deliveries instead of {pending}")
+    time.sleep(2)
+    full = server.memory()
+    loaded = ingest_rate(server, 2)
+    store_mib = sum(f.stat().st_blocks for f in server.dir.iterdir() if f.is_file()) * 512 // 2**20
+    server.halt()
+    server.launch()
+    time.sleep(1)
+    after = server.memory()
+    begun = server.start_s
+    waiting = sum(w["pending"] for w in server.call("GET", "/v1/undelivered?limit=250")["data"])
+    if waiting != pending:
+        raise Failed(f"{waiting} pending after the restart instead of {pending}")
+    server.stop()
+    n = f"{pending:,} pending"
+    return [Row("backlog", f"{n}: RssAnon", max(full["anon_mib"], after["anon_mib"]), "MiB", most=150, goal=100,
+                detail={"before_restart": full, "after_restart": after, "store_mib": store_mib, "filled": filled}),
+            Row("backlog", f"{n}: start until ready", begun, "s", most=2, goal=1),
+            Row("backlog", f"{n}: publish rate", loaded, "/s", "same, nothing pending", quiet, loaded / quiet)]
+
+
+def ingest_rate(server, seconds, connections=CONNECTIONS):
+    body = json.dumps({"type": "bench.nobody", "data": rig.event_data()}, separators=(",", ":"))
+    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, connections=connections, path="/v1/events", headers={
+        "Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
+    if sent["bad"]:
+        raise Failed(f"{sent['bad']} publishes refused")
+    return sent["rate"]
+
+
+def ingest(plan):
+    server, redis = rig.Server(), rig.Redis("always")
+    server.webhook(f"http://127.0.0.1:{rig.free_port()}/", event_types=["bench.somebody"])
+    single, batch, xadd = [], [], []
+    for _ in range(plan.pick(1, 3)):
+        xadd.append(redis_xadd(redis, plan.pick(100_000, 300_000)))
+        single.append(ingest_rate(server, plan.pick(2, 4)))
+        out = rig.run([rig.OUT / "batch", server.port, server.key, plan.pick(100_000, 300_000), 4, "bench.nobody",
+                       rig.BODY_BYTES - 130])
+        batch.append(json.loads(out)["per_second"])
+    rows = [Row("ingest", what, median(v), "/s", "Redis XADD, appendfsync always", median(xadd),
+                median(a / b for a, b in zip(v, xadd)))
+            for what, v in (("events by single POSTs, 64 connections", single), ("events by NDJSON, 4 connections", batch))]
+    redis.stop()
+    server.stop()
+    return rows
+
+
+def redis_xadd(redis, n):
+    out = rig.run(["redis-benchmark", "-p", redis.port, "-c", CONNECTIONS, "-n", n, "--csv", "XADD", "bench", "*", "event",
+                   "x" * rig.BODY_BYTES])
+    redis_rate = float(out.strip().split("\n")[-1].split('","')[1])
+    rig.run(["redis-cli", "-p", redis.port, "DEL", "bench"])
+    return redis_rate
+
+
+def idle(plan):
+    nginx, server = rig.Nginx(), rig.Server()
+    for i in range(10):
+        server.webhook(f"{nginx.url}/{i}")
+    for _ in range(20):
+        server.publish(rig.event_data())
+    time.sleep(plan.pick(6, 10)) # kept connections are closed after 4 s
+    seconds, before = plan.pick(10, 30), server.wakeups()
+    time.sleep(seconds)
+    rate = (server.wakeups() - before) / seconds
+    memory = server.memory()
+    server.stop()
+    nginx.stop()
+    return [Row("idle", "RssAnon", memory["anon_mib"], "MiB", most=20, goal=20, detail=memory),
+            Row("idle", "wake-ups of all threads", rate, "/s", most=1, goal=1)]
+
+
+ALL = {f.__name__: f for f in (deliver, tls, fanout, latency, isolation, backlog, ingest, idle)}
