@@ -47,19 +47,19 @@
 	  "When native webhooks that say nothing are tried again")                                                      \
 	X(delivery, retry_dialects, RETRY, engine.retry_dialects, 0, 0, "hourly",                                       \
 	  "The same for webhooks made through one of the four dialects")                                                \
-	X(delivery, window, S, engine.window_s, 60, HL_WINDOW_MAX_S, "48h",                                             \
+	X(delivery, window, S, engine.window_s, 1, HL_WINDOW_MAX_S, "48h",                                             \
 	  "How long a delivery is tried before it fails")                                                               \
 	X(delivery, rotation_overlap, S, engine.rotation_overlap_s, 0, 604800, "24h",                                   \
 	  "After a secret was rotated the old one signs as well for this long")                                         \
-	X(delivery, connect_timeout, MS, engine.connect_timeout_ms, 100, 60000, "5s",                                   \
+	X(delivery, connect_timeout, MS, engine.connect_timeout_ms, 1, 60000, "5s",                                   \
 	  "To a receiver's address")                                                                                    \
-	X(delivery, timeout, MS, engine.timeout_ms, 100, HL_TIMEOUT_MAX_MS, "15s",                                      \
+	X(delivery, timeout, MS, engine.timeout_ms, 1, HL_TIMEOUT_MAX_MS, "15s",                                      \
 	  "A whole attempt, from connecting to the end of the answer")                                                  \
-	X(delivery, timeout_dialects, MS, engine.timeout_dialects_ms, 100, HL_TIMEOUT_MAX_MS, "10s",                    \
+	X(delivery, timeout_dialects, MS, engine.timeout_dialects_ms, 1, HL_TIMEOUT_MAX_MS, "10s",                    \
 	  "The same for webhooks made through one of the four dialects")                                                \
-	X(delivery, max_in_flight, COUNT, engine.max_in_flight, 1, 100000, "2000",                                      \
+	X(delivery, max_in_flight, COUNT, engine.max_in_flight, 1, 65536, "2000",                                      \
 	  "Attempts at once")                                                                                           \
-	X(delivery, max_slow, COUNT, engine.max_slow, 1, 100000, "500",                                                 \
+	X(delivery, max_slow, COUNT, engine.max_slow, 1, 65536, "500",                                                 \
 	  "Attempts at once that are slow or go to receivers that were slow")                                           \
 	X(delivery, max_in_flight_per_webhook, COUNT, engine.max_in_flight_per_webhook, 1, HL_IN_FLIGHT_MAX, "20",      \
 	  "Attempts at once to one webhook that says nothing")                                                          \
@@ -69,7 +69,7 @@
 	  "Memory for events that wait to be sent")                                                                     \
 	X(delivery, max_uncommitted, COUNT, engine.max_uncommitted, 1, 65536, "4096",                                   \
 	  "Outcomes waiting for the disk before dispatch pauses; bounds repeats after a crash")                         \
-	X(delivery, max_connections, COUNT, engine.max_connections, 8, 100000, "4096",                                  \
+	X(delivery, max_connections, COUNT, engine.max_connections, 8, 1 << 20, "16384",                                  \
 	  "Outbound connections, idle ones included")                                                                   \
 	X(delivery, idle_timeout, MS, engine.idle_timeout_ms, 0, 600000, "4s",                                          \
 	  "A kept connection without use is closed after this time")                                                    \

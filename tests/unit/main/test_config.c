@@ -60,7 +60,7 @@ static void defaults_are_those_of_the_library(void **state)
 	assert_int_equal(c.engine.retention_s, o.retention_s);
 	assert_int_equal(c.engine.retention_percent, o.retention_percent);
 	assert_int_equal(c.engine.retry.kind, HL_RETRY_EXPONENTIAL);
-	assert_int_equal(c.engine.retry_dialects.kind, o.retry_dialects.kind);
+	assert_int_equal(c.engine.retry_dialects.kind, HL_RETRY_HOURLY);
 	assert_int_equal(c.engine.window_s, o.window_s);
 	assert_int_equal(c.engine.rotation_overlap_s, o.rotation_overlap_s);
 	assert_int_equal(c.engine.connect_timeout_ms, o.connect_timeout_ms);
@@ -111,7 +111,7 @@ static void bad_files(void **state)
 			"x.conf:2: unknown option \"nonsense.abcdefghijk\" (hookline help options lists them)");
 	refused("timeout = 5s\n", HL_EINVAL, "x.conf:1: unknown option \"timeout\" (hookline help options lists them)");
 	refused("[delivery]\n\ntimeout = fast\n", HL_EINVAL,
-			"x.conf:3: delivery.timeout: \"fast\" is not a duration such as 500ms, 15s or 2m, from 100ms to 1m");
+			"x.conf:3: delivery.timeout: \"fast\" is not a duration such as 500ms, 15s or 2m, from 1ms to 1m");
 	refused("[log]\nlevel = info\nlevel = warn\n", HL_EDUPLICATE, "x.conf:3: log.level is given twice");
 	refused("[log]\nlevel\n", HL_EINVAL, "x.conf:2: neither [section] nor key = value");
 	char longest[300] = "[server]\nlisten = ";

@@ -126,6 +126,7 @@ static void a_reader_that_stops(int reader, int writer)
 		hl_log_sink_flush(&s);
 	}
 	assert_true(all_written(&s));
+	slurp(reader, &got);
 	hl_log_sink_line(&s, HL_LOG_INFO, "level=info ev=after");
 	slurp(reader, &got);
 	assert_int_equal(count(got.data, " ev=line "), LINES - dropped);
@@ -134,7 +135,7 @@ static void a_reader_that_stops(int reader, int writer)
 			"time=2026-01-01T00:00:00.000Z level=warn ev=log.dropped lines=%llu\n"
 			"time=2026-01-01T00:00:00.000Z level=info ev=after\n",
 			(unsigned long long)dropped);
-	assert_true(hl_str_ends(hl_buf_all(&got), hl_str_from(tail)));
+	assert_string_equal(got.data + (got.len > strlen(tail) ? got.len - strlen(tail) : 0), tail);
 	assert_int_equal(s.n_dropped, 0);
 	hl_log_sink_detach(&s);
 	hl_log_sink_fini(&s);
