@@ -1,13 +1,15 @@
 /* Addresses as values: parse, format, compare, match against a network.
  *
- * Texts go through inet_pton, which takes strict literals only; everything it refuses is refused here. A text that holds a
- * NUL or is longer than any literal never reaches it. Nothing here does I/O or allocates. */
+ * Texts go through inet_pton, which takes strict literals only; everything it refuses is refused here. A text that
+ * holds a NUL or is longer than any literal never reaches it. Nothing here does I/O or allocates. */
 #include "net/addr.h"
 
 #include "base/err.h"
 #include "base/str.h"
 #include <arpa/inet.h>
 #include <stdio.h>
+
+enum { SHOWN_MAX = 80 }; /* bytes of a bad text repeated in its error */
 
 uint16_t hl_addr_port(const struct hl_addr *a)
 {
@@ -132,6 +134,7 @@ static int parse_unix(struct hl_str path, struct hl_addr *out, struct hl_err *er
 
 int hl_addr_parse(struct hl_str text, struct hl_addr *out, struct hl_err *err)
 {
+	struct hl_str shown = hl_str_make(text.ptr, HL_MIN(text.len, SHOWN_MAX));
 	if (hl_str_starts(text, HL_STR("unix:")))
 		return parse_unix(hl_str_make(text.ptr + 5, text.len - 5), out, err);
 	size_t colon = text.len;
@@ -139,16 +142,16 @@ int hl_addr_parse(struct hl_str text, struct hl_addr *out, struct hl_err *err)
 		colon--;
 	if (colon == 0)
 		return hl_err_set(err, HL_EINVAL, "\"%.*s\" has no port; expected \"192.0.2.1:443\", \"[2001:db8::1]:443\" or "
-				"\"unix:/path\"", (int)HL_MIN(text.len, 80), text.ptr);
+				"\"unix:/path\"", HL_FMT(shown));
 	struct hl_str host = hl_str_make(text.ptr, colon - 1);
 	struct hl_str digits = hl_str_make(text.ptr + colon, text.len - colon);
 	uint64_t port;
 	if (!hl_str_u64(digits, &port) || port > 65535)
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" has no port between 0 and 65535", (int)HL_MIN(text.len, 80), text.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" has no port between 0 and 65535", HL_FMT(shown));
 	bool bracketed = host.len > 0 && host.ptr[0] == '[';
 	/* "::1:80" would be ambiguous, so an IPv6 address needs its brackets here. */
 	if ((!bracketed && memchr(host.ptr, ':', host.len)) || !hl_addr_parse_ip(host, (uint16_t)port, out))
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an IP address with a port", (int)HL_MIN(text.len, 80), text.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an IP address with a port", HL_FMT(shown));
 	return HL_OK;
 }
 
@@ -229,27 +232,27 @@ static uint8_t tail_mask(unsigned prefix)
 
 int hl_cidr_parse(struct hl_str text, struct hl_cidr *out, struct hl_err *err)
 {
+	struct hl_str shown = hl_str_make(text.ptr, HL_MIN(text.len, SHOWN_MAX));
 	struct hl_str rest = text;
 	struct hl_str ip = hl_str_split(&rest, '/');
 	struct hl_addr a;
 	struct hl_cidr c = { 0 };
 	if ((ip.len > 0 && ip.ptr[0] == '[') || !hl_addr_parse_ip(ip, 0, &a))
 		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a network such as 10.0.0.0/8 or fd00::/8",
-				(int)HL_MIN(text.len, 80), text.ptr);
+				HL_FMT(shown));
 	size_t len;
 	const uint8_t *bytes = hl_addr_bytes(&a, &len);
 	uint64_t prefix = len * 8;
 	if (rest.ptr && (!hl_str_u64(rest, &prefix) || prefix > len * 8))
 		return hl_err_set(err, HL_EINVAL, "\"%.*s\": the prefix length must be between 0 and %zu",
-				(int)HL_MIN(text.len, 80), text.ptr, len * 8);
+				HL_FMT(shown), len * 8);
 	memcpy(c.bytes, bytes, len);
 	c.len = (uint8_t)len;
 	c.prefix = (uint8_t)prefix;
 	for (size_t i = prefix / 8; i < len; i++) {
 		uint8_t mask = i == prefix / 8 ? tail_mask((unsigned)prefix) : 0xff;
 		if (c.bytes[i] & mask)
-			return hl_err_set(err, HL_EINVAL, "\"%.*s\" has address bits set past its prefix", (int)HL_MIN(text.len, 80),
-					text.ptr);
+			return hl_err_set(err, HL_EINVAL, "\"%.*s\" has address bits set past its prefix", HL_FMT(shown));
 	}
 	*out = c;
 	return HL_OK;

@@ -1,13 +1,14 @@
 /* One outbound byte stream.
  *
  * The happy path: hl_conn_open starts the connect; when it is there, the kernel's idea of the peer is judged, reading
- * starts and, for TLS, the connection takes one of the hub's handshake slots (or waits in line for one) and shakes hands; then
- * on_open. From there bytes read go straight to the owner, for TLS after one pass through the shared plain-text buffer,
- * and a write is one system call unless the socket is full.
+ * starts and, for TLS, the connection takes one of the hub's handshake slots (or waits in line for one) and shakes
+ * hands; then on_open. From there bytes read go straight to the owner, for TLS after one pass through the shared
+ * plain-text buffer, and a write is one system call unless the socket is full.
  *
- * What goes wrong ends in hl_conn_end(): the reason is noted, the handle closes, the owner hears on_end, and on_closed when
- * libuv is done with the handle. Inside hl_conn_open and hl_conn_write the owner must not be called back, so there
- * end_later() leaves on_end to the close callback. Time limits are conn_hub.c, writing is conn_write.c. */
+ * What goes wrong ends in hl_conn_end(): the reason is noted, the handle closes, the owner hears on_end, and
+ * on_closed when libuv is done with the handle. Inside hl_conn_open and hl_conn_write the owner must not be called
+ * back, so there end_later() leaves on_end to the close callback. Time limits are conn_hub.c, writing is
+ * conn_write.c. */
 #include "net/conn_impl.h"
 
 #include "base/check.h"
@@ -34,7 +35,7 @@ static void move(struct hl_conn *c, enum hl_conn_state to)
 	c->state = to;
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------------------ */
+/* ---- closing ---------------------------------------------------------------------------------------------------- */
 
 static void on_tcp_closed(uv_handle_t *h)
 {
@@ -101,7 +102,7 @@ void hl_conn_close(struct hl_conn *c)
 	hl_conn_hub_run_queue(c->hub);
 }
 
-/* ---- handshake ---------------------------------------------------------------------------------------------------- */
+/* ---- handshake -------------------------------------------------------------------------------------------------- */
 
 void hl_conn_handshake_start(struct hl_conn *c)
 {
@@ -177,7 +178,7 @@ static void handshake_step(struct hl_conn *c)
 	drain_tls(c); /* whatever came in the same packet as the end of the handshake */
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 {
@@ -234,7 +235,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 }
 
-/* ---- connecting --------------------------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------------------------- */
 
 /* Is the other end who we judged? Belt and braces: connect was given that very address. */
 static bool peer_allowed(const struct hl_conn *c)
@@ -243,7 +244,8 @@ static bool peer_allowed(const struct hl_conn *c)
 	int len = sizeof ss;
 	struct hl_addr peer;
 	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len)
-			|| !hl_addr_from_sockaddr((struct sockaddr *)&ss, (socklen_t)len, &peer) || hl_addr_cmp(&peer, &c->addr) != 0)
+			|| !hl_addr_from_sockaddr((struct sockaddr *)&ss, (socklen_t)len, &peer)
+			|| hl_addr_cmp(&peer, &c->addr) != 0)
 		return false;
 	if (!c->hub->egress)
 		return true;
@@ -300,8 +302,8 @@ static void on_connect(uv_connect_t *req, int status)
 	}
 }
 
-int hl_conn_open(struct hl_conn *c, struct hl_conn_hub *hub, const struct hl_conn_target *t, const struct hl_conn_ops *ops,
-		void *data, struct hl_err *err)
+int hl_conn_open(struct hl_conn *c, struct hl_conn_hub *hub, const struct hl_conn_target *t,
+		const struct hl_conn_ops *ops, void *data, struct hl_err *err)
 {
 	char *host = NULL;
 	HL_CHECK((c->state == HL_CONN_IDLE || c->state == HL_CONN_CLOSED) && !hub->closing);

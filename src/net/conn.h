@@ -27,13 +27,13 @@ enum {
 	HL_CONN_READ_CAP = 65536,          /* the hub's shared read buffer */
 	HL_CONN_TIMEOUT_MS = 5000,         /* default of both time limits */
 	HL_CONN_HANDSHAKES_MAX = 32,       /* running at once; the others wait in line */
-	HL_CONN_HANDSHAKE_SLOT_MS = 250,   /* a slower one goes on but no longer counts: hung receivers must not block others */
+	HL_CONN_HANDSHAKE_SLOT_MS = 250,   /* a slower one goes on but no longer counts: the hung must not block others */
 	HL_CONN_UNSENT_MAX = 32 << 20,     /* bytes kept for a peer that does not read */
 	HL_CONN_PARTS_MAX = 16,            /* of one hl_conn_write */
 };
 
-/* What all connections of a loop share. One per loop; outlives its connections. Fields are conn.c's business, except the
- * counters. */
+/* What all connections of a loop share. One per loop; outlives its connections. Fields are conn.c's business, except
+ * the counters. */
 struct hl_conn_hub {
 	uv_loop_t *loop;
 	const struct hl_env *env;
@@ -101,8 +101,8 @@ struct hl_conn_ops {
 	void (*on_closed)(struct hl_conn *c);
 };
 
-/* Embedded in its owner (an exchange's or pool's record). Zero it before the first hl_conn_open; after on_closed it may
- * be opened again. Owners read: state, data, addr, address, tls_version, resumed, connect_ms, tls_ms. */
+/* Embedded in its owner (an exchange's or pool's record). Zero it before the first hl_conn_open; after on_closed it
+ * may be opened again. Owners read: state, data, addr, address, tls_version, resumed, connect_ms, tls_ms. */
 struct hl_conn {
 	enum hl_conn_state state;
 	struct hl_conn_hub *hub;
@@ -113,7 +113,7 @@ struct hl_conn {
 	const char *tls_version;              /* "TLSv1.3"; "" = plain or not yet */
 	bool resumed;                         /* TLS session resumed */
 	int32_t connect_ms;                   /* duration; -1 = not finished */
-	int32_t tls_ms;                       /* of the handshake, waiting for a turn not included; -1 = not finished or plain */
+	int32_t tls_ms;                       /* of the handshake without the wait in line; -1 = not finished or plain */
 	/* the rest is conn.c's business */
 	bool trusted;                         /* host named in allow_hosts */
 	bool write_broken;                    /* the kernel refused a write; the read side will tell the end */
@@ -141,14 +141,15 @@ struct hl_conn_target {
 	bool trusted;           /* hl_egress_trusts(host): skip the table when judging the peer again */
 };
 
-/* Errors (no callback follows, nothing to close): HL_ENOMEM, HL_EINVAL (not an internet address, host not usable for TLS, or tls
- * asked for without a context). What the network or the kernel refuses, even at once, is told by on_end. */
+/* Errors (no callback follows, nothing to close): HL_ENOMEM, HL_EINVAL (not an internet address, host not usable for
+ * TLS, or tls asked for without a context). What the network or the kernel refuses, even at once, is told
+ * by on_end. */
 HL_MUST_CHECK int hl_conn_open(struct hl_conn *c, struct hl_conn_hub *hub, const struct hl_conn_target *t,
 		const struct hl_conn_ops *ops, void *data, struct hl_err *err);
-/* Sends the parts in order as one message: one system call when the socket takes it all, the rest is kept and sent later.
- * parts are copied or sent before this returns. n ≤ HL_CONN_PARTS_MAX. HL_ECLOSED when not open, HL_ETOOBIG past
- * HL_CONN_UNSENT_MAX (nothing of it was sent), HL_ENOMEM or HL_ETLS (part of it may be lost: close). A broken socket is not
- * told here but by on_end, after the answer bytes that may still have arrived. */
+/* Sends the parts in order as one message: one system call when the socket takes it all, the rest is kept and sent
+ * later. parts are copied or sent before this returns. n ≤ HL_CONN_PARTS_MAX. HL_ECLOSED when not open, HL_ETOOBIG
+ * past HL_CONN_UNSENT_MAX (nothing of it was sent), HL_ENOMEM or HL_ETLS (part of it may be lost: close). A broken
+ * socket is not told here but by on_end, after the answer bytes that may still have arrived. */
 HL_MUST_CHECK int hl_conn_write(struct hl_conn *c, const struct hl_str *parts, size_t n);
 /* Bytes accepted by hl_conn_write but not by the kernel (encrypted ones for TLS). */
 size_t hl_conn_unsent(const struct hl_conn *c);
@@ -158,9 +159,11 @@ void hl_conn_set_owner(struct hl_conn *c, const struct hl_conn_ops *ops, void *d
 void hl_conn_close(struct hl_conn *c);
 static inline bool hl_conn_is_open(const struct hl_conn *c) { return c->state == HL_CONN_OPEN; }
 
-/* The outcome class of an error of this floor: HL_EDNS → HL_CLASS_DNS, HL_ECONNECT → HL_CLASS_CONNECT, HL_ETLS → HL_CLASS_TLS,
- * HL_ETIMEDOUT → HL_CLASS_TIMEOUT, HL_EBLOCKED → HL_CLASS_BLOCKED_ADDRESS, HL_OK, HL_ECLOSED and HL_ERESET → HL_CLASS_RESET (an end
- * before the answer was complete), HL_EPROTO → HL_CLASS_PROTOCOL, the rest → HL_CLASS_INTERNAL. */
+/* The outcome class of an error of this floor:
+ *   HL_EDNS → DNS              HL_ECONNECT → CONNECT                     HL_ETLS → TLS
+ *   HL_ETIMEDOUT → TIMEOUT     HL_EBLOCKED → BLOCKED_ADDRESS             HL_EPROTO → PROTOCOL
+ *   HL_OK, HL_ECLOSED, HL_ERESET → RESET (an end before the answer was complete)
+ *   the rest → INTERNAL */
 enum hl_class hl_conn_class(int status);
 
 #endif

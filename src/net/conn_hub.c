@@ -1,11 +1,11 @@
 /* What the connections of a loop share: buffers, handshake slots, time limits.
  *
- * Every limit of one kind has the same length, so a list in order of start is in order of end; the one timer is armed for
- * the earliest of the three heads. A connection that leaves a list does not touch the timer: it then fires once too early,
- * finds nothing to do and goes to sleep until the next limit, or for good.
+ * Every limit of one kind has the same length, so a list in order of start is in order of end; the one timer is armed
+ * for the earliest of the three heads. A connection that leaves a list does not touch the timer: it then fires once
+ * too early, finds nothing to do and goes to sleep until the next limit, or for good.
  *
- * A handshake holds one of the slots while it is young. One that takes longer than its slot's time goes on without a slot,
- * so that peers who stall cannot stop the others. */
+ * A handshake holds one of the slots while it is young. One that takes longer than its slot's time goes on without a
+ * slot, so that peers who stall cannot stop the others. */
 #include "net/conn_impl.h"
 
 #include "base/check.h"
@@ -33,7 +33,8 @@ static struct hl_conn *oldest_slot(const struct hl_conn_hub *hub)
 /* Sees to it that the timer fires at the earliest limit or before; limits that went away do not move it. */
 static void rearm(struct hl_conn_hub *hub)
 {
-	const struct hl_conn *connecting = oldest(&hub->connecting), *handshaking = oldest(&hub->handshaking), *slot = oldest_slot(hub);
+	const struct hl_conn *connecting = oldest(&hub->connecting), *handshaking = oldest(&hub->handshaking),
+			*slot = oldest_slot(hub);
 	hl_ms_t at = INT64_MAX, now = loop_now(hub);
 	if (connecting)
 		at = HL_MIN(at, connecting->deadline_ms);
@@ -102,8 +103,8 @@ void hl_conn_hub_run_queue(struct hl_conn_hub *hub)
 	}
 }
 
-/* libuv writes without MSG_NOSIGNAL: with the default disposition a peer that hangs up would end the process. A handler
- * that the program chose is left alone. */
+/* libuv writes without MSG_NOSIGNAL: with the default disposition a peer that hangs up would end the process. A
+ * handler that the program chose is left alone. */
 static void ignore_sigpipe(void)
 {
 	struct sigaction now, ignore = { .sa_handler = SIG_IGN };
@@ -111,7 +112,8 @@ static void ignore_sigpipe(void)
 		(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-int hl_conn_hub_init(struct hl_conn_hub *hub, uv_loop_t *loop, const struct hl_env *env, const struct hl_conn_hub_options *o)
+int hl_conn_hub_init(struct hl_conn_hub *hub, uv_loop_t *loop, const struct hl_env *env,
+		const struct hl_conn_hub_options *o)
 {
 	*hub = (struct hl_conn_hub){ .loop = loop, .env = env, .tls = o->tls, .egress = o->egress,
 		.connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : HL_CONN_TIMEOUT_MS,

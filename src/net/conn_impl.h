@@ -4,7 +4,8 @@
 
 #include "net/conn.h"
 
-enum { HL_CONN_PLAIN_CAP = HL_CONN_READ_CAP + 32768 }; /* what one read can decrypt to, a record held back before included */
+/* What one read can decrypt to, a record held back before included. */
+enum { HL_CONN_PLAIN_CAP = HL_CONN_READ_CAP + 32768 };
 
 /* conn.c */
 

@@ -1,11 +1,12 @@
 /* The sending half of a connection.
  *
- * A message goes to the socket with one system call. What the socket does not take is kept in `unsent` and lent to libuv as
- * `sending`, one write request at a time, because libuv 1.44 sends one queued request per turn of the loop however many
- * there are. For TLS the parts become one record (when small) in the hub's shared cipher buffer, and that goes the same way.
+ * A message goes to the socket with one system call. What the socket does not take is kept in `unsent` and lent to
+ * libuv as `sending`, one write request at a time, because libuv 1.44 sends one queued request per turn of the loop
+ * however many there are. For TLS the parts become one record (when small) in the hub's shared cipher buffer, and
+ * that goes the same way.
  *
- * When the kernel refuses a write, nothing is told here: an answer the peer sent before it hung up may still wait to be
- * read, and the read side meets the end right after it. From then on writes are swallowed. */
+ * When the kernel refuses a write, nothing is told here: an answer the peer sent before it hung up may still wait to
+ * be read, and the read side meets the end right after it. From then on writes are swallowed. */
 #include "net/conn_impl.h"
 
 #include "base/check.h"

@@ -1,12 +1,12 @@
 /* What a webhook may reach.
  *
  * An address is judged like this: an IPv4-mapped one is turned into the IPv4 address it means; our own listeners are
- * refused; then allow_networks lets its members pass; an address under a NAT64 prefix is judged as the IPv4 address in its
- * low 32 bits; an IPv6 address with an ISATAP interface id is refused; for the rest the table decides. A name in
- * allow_hosts skips all of that but the rule about our own listeners, which would be a loop.
+ * refused; then allow_networks lets its members pass; an address under a NAT64 prefix is judged as the IPv4 address
+ * in its low 32 bits; an IPv6 address with an ISATAP interface id is refused; for the rest the table decides. A name
+ * in allow_hosts skips all of that but the rule about our own listeners, which would be a loop.
  *
- * When the configuration is wrong, init says which entry of which option, and nothing is left behind. When the verdict is
- * no, the reason is a static text that names the rule; it never holds the address. */
+ * When the configuration is wrong, init says which entry of which option, and nothing is left behind. When the
+ * verdict is no, the reason is a static text that names the rule; it never holds the address. */
 #include "net/egress.h"
 
 #include "base/err.h"
@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
-/* One row of the table. Rows are sorted by address and then by prefix length, so that a range inside another comes after
- * it: the last row that matches decides. */
+/* One row of the table. Rows are sorted by address and then by prefix length, so that a range inside another comes
+ * after it: the last row that matches decides. */
 struct row {
 	struct hl_cidr net;
 	bool allow;
@@ -70,10 +70,10 @@ static const struct row table[] = {
 
 /* Ports no browser would talk HTTP to, because another protocol listens there (WHATWG Fetch, "port blocking"). */
 static const uint16_t bad_ports[] = {
-	1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111,
-	113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548,
-	554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665,
-	6666, 6667, 6668, 6669, 6679, 6697, 10080,
+	1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
+	110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530,
+	531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190,
+	5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 };
 
 /* Names that mean "near me" to some resolver or convention. Single labels are refused before these are looked at. */
@@ -91,7 +91,13 @@ static int refuse(const char **out_reason, const char *why)
 	return HL_EBLOCKED;
 }
 
-/* ---- configuration ------------------------------------------------------------------------------------------------ */
+/* ---- configuration ---------------------------------------------------------------------------------------------- */
+
+/* As much of an entry as fits into an error text beside the reason. */
+static struct hl_str shown(struct hl_str entry)
+{
+	return hl_str_make(entry.ptr, HL_MIN(entry.len, 80));
+}
 
 /* Calls add for each entry of a comma list. Empty text is an empty list; an empty entry is a mistake. */
 static int each_entry(struct hl_egress *e, const char *list, const char *option, struct hl_err *err,
@@ -127,7 +133,7 @@ static int add_network_to(struct hl_cidr **array, size_t *n, struct hl_str entry
 	if (rc)
 		return rc;
 	if (nat64 && (c.len != 16 || c.prefix != 96))
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an IPv6 prefix of 96 bits", (int)HL_MIN(entry.len, 80), entry.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an IPv6 prefix of 96 bits", HL_FMT(shown(entry)));
 	if (*n >= HL_EGRESS_NETWORKS_MAX)
 		return hl_err_set(err, HL_EINVAL, "more than %d networks", HL_EGRESS_NETWORKS_MAX);
 	struct hl_cidr *slot = grow((void **)array, n, sizeof *slot);
@@ -165,14 +171,13 @@ static int add_host(struct hl_egress *e, struct hl_str entry, struct hl_err *err
 	char text[HL_EGRESS_HOST_MAX];
 	struct hl_str name;
 	struct hl_addr literal;
-	int shown = (int)HL_MIN(entry.len, 80);
 	if (hl_addr_parse_ip(entry, 0, &literal))
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is an address; allow_networks takes those", shown, entry.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is an address; allow_networks takes those", HL_FMT(shown(entry)));
 	if (!canonical_host(entry, text, &name))
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a host name", shown, entry.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a host name", HL_FMT(shown(entry)));
 	for (size_t i = 0; i < name.len; i++) {
 		if (!isalnum((unsigned char)name.ptr[i]) && !strchr("-_.", name.ptr[i]))
-			return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an exact host name", shown, entry.ptr);
+			return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an exact host name", HL_FMT(shown(entry)));
 	}
 	if (hl_map_str_get(&e->hosts, name))
 		return HL_OK;
@@ -193,9 +198,10 @@ static int add_own_entry(struct hl_egress *e, struct hl_str entry, struct hl_err
 	if (rc)
 		return rc;
 	if (hl_addr_port(&a) == 0)
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an address and port", (int)HL_MIN(entry.len, 80), entry.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an address and port", HL_FMT(shown(entry)));
 	rc = hl_egress_add_own(e, &a);
-	return rc ? hl_err_set(err, rc, rc == HL_ELIMIT ? "more than %d listeners" : "out of memory", HL_EGRESS_LISTENERS_MAX) : HL_OK;
+	return rc ? hl_err_set(err, rc, rc == HL_ELIMIT ? "more than %d listeners" : "out of memory",
+			HL_EGRESS_LISTENERS_MAX) : HL_OK;
 }
 
 static bool port_get(const struct hl_egress *e, uint16_t port) { return e->ports[port / 8] >> (port % 8) & 1; }
@@ -219,9 +225,10 @@ static int add_ports(struct hl_egress *e, struct hl_str entry, struct hl_err *er
 	bool range = rest.ptr != NULL;
 	struct hl_str to = range ? hl_str_trim(rest) : from;
 	if (!hl_str_u64(from, &first) || !hl_str_u64(to, &last) || first < 1 || last > 65535 || first > last)
-		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a port or a range of ports", (int)HL_MIN(entry.len, 80), entry.ptr);
+		return hl_err_set(err, HL_EINVAL, "\"%.*s\" is not a port or a range of ports", HL_FMT(shown(entry)));
 	if (!range && port_is_bad((unsigned)first))
-		return hl_err_set(err, HL_EINVAL, "port %u belongs to another protocol and is always refused", (unsigned)first);
+		return hl_err_set(err, HL_EINVAL, "port %u belongs to another protocol and is always refused",
+				(unsigned)first);
 	for (unsigned p = (unsigned)first; p <= last; p++)
 		port_set(e, p);
 	return HL_OK;
@@ -243,7 +250,8 @@ static int init_local(struct hl_egress *e, struct hl_err *err)
 	int n;
 	int rc = uv_interface_addresses(&list, &n);
 	if (rc)
-		return hl_err_set(err, rc == UV_ENOMEM ? HL_ENOMEM : HL_EIO, "list this machine's addresses: %s", uv_strerror(rc));
+		return hl_err_set(err, rc == UV_ENOMEM ? HL_ENOMEM : HL_EIO, "list this machine's addresses: %s",
+				uv_strerror(rc));
 	rc = HL_OK;
 	for (int i = 0; i < n && !rc; i++) {
 		struct hl_addr a;
@@ -310,7 +318,7 @@ int hl_egress_add_own(struct hl_egress *e, const struct hl_addr *listener)
 	return HL_OK;
 }
 
-/* ---- judging ------------------------------------------------------------------------------------------------------ */
+/* ---- judging ---------------------------------------------------------------------------------------------------- */
 
 /* Would a connection to a (unmapped) end on this machine, if something listens everywhere? */
 static bool is_local(const struct hl_egress *e, const struct hl_addr *a)
@@ -438,8 +446,8 @@ int hl_egress_judge_host(const struct hl_egress *e, struct hl_str host, uint16_t
 	return HL_OK;
 }
 
-int hl_egress_judge_answer(const struct hl_egress *e, struct hl_str host, const struct hl_addr *addrs, size_t n, uint16_t port,
-		const char **out_reason)
+int hl_egress_judge_answer(const struct hl_egress *e, struct hl_str host, const struct hl_addr *addrs, size_t n,
+		uint16_t port, const char **out_reason)
 {
 	bool trusted = hl_egress_trusts(e, host);
 	for (size_t i = 0; i < n; i++) {

@@ -55,20 +55,23 @@ void hl_egress_fini(struct hl_egress *e);
 /* One more own listener (a port-0 socket knows its port only after bind). HL_ELIMIT, HL_ENOMEM. */
 HL_MUST_CHECK int hl_egress_add_own(struct hl_egress *e, const struct hl_addr *listener);
 
-/* HL_OK or HL_EBLOCKED. A v4-mapped address is judged as the IPv4 address in it. The port matters for own listeners only. */
+/* HL_OK or HL_EBLOCKED. A v4-mapped address is judged as the IPv4 address in it. The port matters for own listeners
+ * only. */
 HL_MUST_CHECK int hl_egress_judge_addr(const struct hl_egress *e, const struct hl_addr *addr, const char **out_reason);
 /* HL_OK or HL_EBLOCKED for a scheme and the (explicit or default) port. */
 HL_MUST_CHECK int hl_egress_judge_port(const struct hl_egress *e, bool https, uint16_t port, const char **out_reason);
-/* Host as in the URL: a name (any case, one trailing dot allowed) or an IP literal (IPv6 with or without brackets), whose
- * address is judged with this port; mapped literals are refused. Single labels, localhost, *.localhost, *.local,
- * *.internal and *.home.arpa are refused unless named in allow_hosts. Name syntax is the URL reader's business. */
-HL_MUST_CHECK int hl_egress_judge_host(const struct hl_egress *e, struct hl_str host, uint16_t port, const char **out_reason);
-/* Is this exact name in allow_hosts? Naming a host there says "I trust this receiver wherever it is" (a compose service
- * resolves to a private address), so its addresses pass too — all but our own listeners. */
+/* Host as in the URL: a name (any case, one trailing dot allowed) or an IP literal (IPv6 with or without brackets),
+ * whose address is judged with this port; mapped literals are refused. Single labels, localhost, *.localhost,
+ * *.local, *.internal and *.home.arpa are refused unless named in allow_hosts. Name syntax is the URL reader's
+ * business. */
+HL_MUST_CHECK int hl_egress_judge_host(const struct hl_egress *e, struct hl_str host, uint16_t port,
+		const char **out_reason);
+/* Is this exact name in allow_hosts? Naming a host there says "I trust this receiver wherever it is" (a compose
+ * service resolves to a private address), so its addresses pass too — all but our own listeners. */
 bool hl_egress_trusts(const struct hl_egress *e, struct hl_str host);
 /* Judges every address of an answer, as for a connection to `port`; one bad address refuses all. n ≥ 1. */
-HL_MUST_CHECK int hl_egress_judge_answer(const struct hl_egress *e, struct hl_str host, const struct hl_addr *addrs, size_t n,
-		uint16_t port, const char **out_reason);
+HL_MUST_CHECK int hl_egress_judge_answer(const struct hl_egress *e, struct hl_str host, const struct hl_addr *addrs,
+		size_t n, uint16_t port, const char **out_reason);
 /* Is this address and port one of our own listeners? */
 bool hl_egress_is_own(const struct hl_egress *e, const struct hl_addr *addr);
 

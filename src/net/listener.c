@@ -1,15 +1,15 @@
 /* Listening sockets behind one callback and one cap.
  *
- * The socket is made, bound and put to listening with plain system calls, so that whatever can go wrong is known before libuv
- * has a handle to close; then libuv takes it over. For unix sockets that also keeps libuv from unlinking the path at
- * close, which by then may belong to a successor: we remember the inode and unlink only the file we made.
+ * The socket is made, bound and put to listening with plain system calls, so that whatever can go wrong is known
+ * before libuv has a handle to close; then libuv takes it over. For unix sockets that also keeps libuv from unlinking
+ * the path at close, which by then may belong to a successor: we remember the inode and unlink only the file we made.
  *
- * libuv accepts a connection by itself and tells us; while we do not take it, it stops polling that socket. That is the back-
- * pressure: at the cap, or when the owner does not want to, the socket is marked `waiting`, and the next release or
- * resume offers the connection again.
+ * libuv accepts a connection by itself and tells us; while we do not take it, it stops polling that socket. That is
+ * the back-pressure: at the cap, or when the owner does not want to, the socket is marked `waiting`, and the next
+ * release or resume offers the connection again.
  *
- * A path that is taken: if something accepts there, it is in use; if nobody does, it is a leftover and is replaced; what is
- * not a socket is never touched. */
+ * A path that is taken: if something accepts there, it is in use; if nobody does, it is a leftover and is replaced;
+ * what is not a socket is never touched. */
 #include "net/listener.h"
 
 #include "base/check.h"
@@ -28,7 +28,7 @@ void hl_listener_init(struct hl_listener *l, uv_loop_t *loop, unsigned cap, hl_l
 	l->data = data;
 }
 
-/* ---- taking connections ------------------------------------------------------------------------------------------- */
+/* ---- taking connections ----------------------------------------------------------------------------------------- */
 
 /* Shows the owner the connection that waits on s, if there is room. */
 static void offer(struct hl_listener_socket *s)
@@ -84,7 +84,7 @@ const struct hl_addr *hl_listener_addr(const struct hl_listener *l, unsigned i)
 	return &l->sockets[i].addr;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------ */
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
 
 static void on_socket_closed(uv_handle_t *h)
 {
@@ -94,7 +94,8 @@ static void on_socket_closed(uv_handle_t *h)
 }
 
 /* Wraps a listening descriptor into the next free socket; it is closed when that fails. */
-static int adopt(struct hl_listener *l, int fd, const struct hl_addr *addr, struct hl_listener_socket **out, struct hl_err *err)
+static int adopt(struct hl_listener *l, int fd, const struct hl_addr *addr, struct hl_listener_socket **out,
+		struct hl_err *err)
 {
 	struct hl_listener_socket *s = &l->sockets[l->n_sockets];
 	int rc;
@@ -147,7 +148,8 @@ static int clear_stale_path(const struct hl_addr *addr, const char *text, struct
 	if (rc == ENOENT)
 		return HL_OK;
 	if (rc != ECONNREFUSED)
-		return rc == 0 || rc == EAGAIN ? hl_err_set(err, HL_EEXIST, "%s is in use", text) : hl_err_errno(err, rc, "%s", text);
+		return rc == 0 || rc == EAGAIN ? hl_err_set(err, HL_EEXIST, "%s is in use", text)
+				: hl_err_errno(err, rc, "%s", text);
 	return unlink(addr->un.sun_path) && errno != ENOENT ? hl_err_errno(err, errno, "remove %s", text) : HL_OK;
 }
 
@@ -220,7 +222,8 @@ int hl_listener_add_fd(struct hl_listener *l, int fd, struct hl_err *err)
 	HL_CHECK(!l->closing);
 	if (l->n_sockets == HL_LISTENER_SOCKETS_MAX)
 		return hl_err_set(err, HL_ELIMIT, "more than %d sockets to listen on", HL_LISTENER_SOCKETS_MAX);
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &opt_len))
+	if (getsockname(fd, (struct sockaddr *)&ss, &len)
+			|| getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &opt_len))
 		return hl_err_set(err, HL_EINVAL, "descriptor %d is not a socket", fd);
 	opt_len = sizeof type;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &opt_len) || type != SOCK_STREAM || !listening)
@@ -244,7 +247,7 @@ int hl_listener_fds(const char *listen_pid, const char *listen_fds, long self, s
 	return (int)n;
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------------------ */
+/* ---- closing ---------------------------------------------------------------------------------------------------- */
 
 /* Removes the file of a unix socket unless somebody put another there meanwhile. */
 static void remove_file(const struct hl_listener_socket *s)

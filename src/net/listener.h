@@ -35,8 +35,8 @@ struct hl_listener_socket {
 	uint64_t inode, device;        /* of a unix socket file we made; 0 = not ours to remove */
 };
 
-/* One connection waits on s. Take it with hl_listener_accept before returning; not taking it means "not now": it is offered
- * again at the next release or resume. */
+/* One connection waits on s. Take it with hl_listener_accept before returning; not taking it means "not now": it is
+ * offered again at the next release or resume. */
 typedef void (*hl_listener_cb)(struct hl_listener *l, struct hl_listener_socket *s);
 
 struct hl_listener {
@@ -55,15 +55,16 @@ struct hl_listener {
 };
 
 void hl_listener_init(struct hl_listener *l, uv_loop_t *loop, unsigned cap, hl_listener_cb on_connection, void *data);
-/* Binds and listens. unix_mode: permission bits of a unix socket file (e.g. 0660), ignored for TCP. A stale unix socket
- * file (nobody accepts on it) is replaced; a live one is HL_EEXIST, as is a port in use. HL_EINVAL, HL_EPERM, HL_ELIMIT, HL_EIO.
- * A failed add leaves the other sockets alone. */
-HL_MUST_CHECK int hl_listener_add(struct hl_listener *l, const struct hl_addr *addr, unsigned unix_mode, struct hl_err *err);
-/* Takes over a listening stream socket (TCP or unix), e.g. one from systemd. HL_EINVAL and HL_ELIMIT: the descriptor is still
- * the caller's; else it is ours. Its file, if any, is not removed at close. */
+/* Binds and listens. unix_mode: permission bits of a unix socket file (e.g. 0660), ignored for TCP. A stale unix
+ * socket file (nobody accepts on it) is replaced; a live one is HL_EEXIST, as is a port in use. HL_EINVAL, HL_EPERM,
+ * HL_ELIMIT, HL_EIO. A failed add leaves the other sockets alone. */
+HL_MUST_CHECK int hl_listener_add(struct hl_listener *l, const struct hl_addr *addr, unsigned unix_mode,
+		struct hl_err *err);
+/* Takes over a listening stream socket (TCP or unix), e.g. one from systemd. HL_EINVAL and HL_ELIMIT: the descriptor
+ * is still the caller's; else it is ours. Its file, if any, is not removed at close. */
 HL_MUST_CHECK int hl_listener_add_fd(struct hl_listener *l, int fd, struct hl_err *err);
-/* How many sockets systemd passed to process `self` (LISTEN_PID and LISTEN_FDS; NULL when unset): they are the descriptors
- * HL_LISTENER_FD_FIRST … +n-1. 0 when none or meant for another process; HL_EINVAL for nonsense. */
+/* How many sockets systemd passed to process `self` (LISTEN_PID and LISTEN_FDS; NULL when unset): they are the
+ * descriptors HL_LISTENER_FD_FIRST … +n-1. 0 when none or meant for another process; HL_EINVAL for nonsense. */
 HL_MUST_CHECK int hl_listener_fds(const char *listen_pid, const char *listen_fds, long self, struct hl_err *err);
 
 const struct hl_addr *hl_listener_addr(const struct hl_listener *l, unsigned i); /* i < n_sockets */

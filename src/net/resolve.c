@@ -1,13 +1,15 @@
 /* Names to addresses: cache, merging and budget around a DNS channel.
  *
- * A name that is not in the cache becomes a query; others who ask for the same name meanwhile wait on the same query. The
- * channel's answer goes into the cache and the waiters move to the `ready` list; an idle handle, started for just that,
- * hands the answers out in the next turn of the loop, so no callback runs inside hl_resolve_start or inside c-ares.
+ * A name that is not in the cache becomes a query; others who ask for the same name meanwhile wait on the same query.
+ * The channel's answer goes into the cache and the waiters move to the `ready` list; an idle handle, started for just
+ * that, hands the answers out in the next turn of the loop, so no callback runs inside hl_resolve_start or inside
+ * c-ares.
  *
- * When a query runs over its budget, its waiters are told at once; the channel cannot give up a single question, so the
- * query lives on without waiters and its answer, should one come, still feeds the cache. When nobody could say, an address
- * that expired less than a minute ago stands in; otherwise the failure is remembered for five seconds. On reload a new
- * channel takes over: closing the old one ends its questions, and they are asked again on the new one. */
+ * When a query runs over its budget, its waiters are told at once; the channel cannot give up a single question, so
+ * the query lives on without waiters and its answer, should one come, still feeds the cache. When nobody could say,
+ * an address that expired less than a minute ago stands in; otherwise the failure is remembered for five seconds. On
+ * reload a new channel takes over: closing the old one ends its questions, and they are asked again on the new one.
+ * */
 #include "net/resolve.h"
 
 #include "base/check.h"
@@ -17,7 +19,8 @@
 
 enum { TRY_MS_MIN = 50 };
 
-/* A name being asked for. In resolver.queries and by_name until its waiters are told; freed when the channel answers. */
+/* A name being asked for. In resolver.queries and by_name until its waiters are told; freed when the channel answers.
+ * */
 struct query {
 	struct hl_list node;    /* resolver.queries, oldest deadline first */
 	struct hl_list waiters; /* hl_resolve.node */
@@ -52,7 +55,7 @@ static void on_timer(uv_timer_t *timer);
 static void on_channel_answer(void *data, int status, const char *text, const struct hl_addr *addrs, size_t n,
 		hl_ms_t ttl_ms);
 
-/* ---- handing out -------------------------------------------------------------------------------------------------- */
+/* ---- handing out ------------------------------------------------------------------------------------------------ */
 
 /* Hands w its answer; none means cancelled. The callback may do anything, also with other waiters. */
 static void tell(struct hl_resolve *w)
@@ -91,7 +94,7 @@ static void make_ready(struct hl_resolver *r, struct hl_resolve *w, struct hl_re
 		HL_CHECK(uv_idle_start(&r->idle, on_idle) == 0);
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------------------ */
+/* ---- queries ---------------------------------------------------------------------------------------------------- */
 
 static struct hl_str query_name(const struct query *q)
 {
@@ -213,7 +216,7 @@ static int query_start(struct hl_resolver *r, struct hl_str name, struct hl_reso
 	return HL_OK;
 }
 
-/* ---- the resolver ------------------------------------------------------------------------------------------------- */
+/* ---- the resolver ----------------------------------------------------------------------------------------------- */
 
 static int channel_create(struct hl_resolver *r, struct hl_resolve_channel **out, struct hl_err *err)
 {

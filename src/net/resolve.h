@@ -3,8 +3,8 @@
  *   if (hl_resolver_get(r, host, &addrs, &n) == HL_OK)      known already: use them, no callback
  *   else rc = hl_resolve_start(r, &w, host, on_resolved, me)  otherwise ask; on_resolved runs once, later
  *
- * Names are absolute: the search list is never used. /etc/hosts (or the file named by $CARES_HOSTS) comes first, then DNS
- * for A and AAAA. The answer is all addresses, in the order to try them. */
+ * Names are absolute: the search list is never used. /etc/hosts (or the file named by $CARES_HOSTS) comes first, then
+ * DNS for A and AAAA. The answer is all addresses, in the order to try them. */
 #ifndef HL_NET_RESOLVE_H
 #define HL_NET_RESOLVE_H
 
@@ -48,15 +48,19 @@ HL_MUST_CHECK int hl_resolver_create(struct hl_resolver **out, uv_loop_t *loop, 
 		const struct hl_resolver_options *o, struct hl_err *err);
 /* Every waiter is told HL_ECANCELED, then cb runs and the resolver is gone. */
 void hl_resolver_close(struct hl_resolver *r, void (*cb)(void *data), void *data);
-/* Reads resolv.conf and hosts again and empties the cache; look-ups under way are asked anew. On error all stays as it was. */
+/* Reads resolv.conf and hosts again and empties the cache; look-ups under way are asked anew. On error all stays as
+ * it was. */
 HL_MUST_CHECK int hl_resolver_reload(struct hl_resolver *r, struct hl_err *err);
 
-/* What is known without asking: an IP literal, or a fresh cached answer. HL_OK (addresses borrowed until control returns
- * to the loop or the next call on r), else HL_EAGAIN: use hl_resolve_start, which also hands out a cached failure. */
-HL_MUST_CHECK int hl_resolver_get(struct hl_resolver *r, struct hl_str host, const struct hl_addr **out_addrs, size_t *out_n);
-/* Looks up, merging with a look-up under way for the same name. Non-zero (HL_EINVAL: empty or over-long name, HL_EBUSY,
- * HL_ECLOSED, HL_ENOMEM): cb never runs. Zero: exactly once, never before this returns. */
-HL_MUST_CHECK int hl_resolve_start(struct hl_resolver *r, struct hl_resolve *w, struct hl_str host, hl_resolve_cb cb, void *data);
+/* What is known without asking: an IP literal, or a fresh cached answer. HL_OK (addresses borrowed until control
+ * returns to the loop or the next call on r), else HL_EAGAIN: use hl_resolve_start, which also hands out a cached
+ * failure. */
+HL_MUST_CHECK int hl_resolver_get(struct hl_resolver *r, struct hl_str host, const struct hl_addr **out_addrs,
+		size_t *out_n);
+/* Looks up, merging with a look-up under way for the same name. Non-zero (HL_EINVAL: empty or over-long name,
+ * HL_EBUSY, HL_ECLOSED, HL_ENOMEM): cb never runs. Zero: exactly once, never before this returns. */
+HL_MUST_CHECK int hl_resolve_start(struct hl_resolver *r, struct hl_resolve *w, struct hl_str host,
+		hl_resolve_cb cb, void *data);
 /* Stops waiting: cb will not run, *w is free for reuse at once. Not waiting: nothing. The look-up itself goes on and
  * feeds the cache. */
 void hl_resolve_cancel(struct hl_resolve *w);

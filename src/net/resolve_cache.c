@@ -1,7 +1,7 @@
 /* Remembered answers of the resolver.
  *
- * An entry is fresh, then for a minute stale (good only when no server answers), then of no use; it is not hunted down, but
- * replaced by the next look-up of its name or pushed out by newer names. */
+ * An entry is fresh, then for a minute stale (good only when no server answers), then of no use; it is not hunted
+ * down, but replaced by the next look-up of its name or pushed out by newer names. */
 #include "net/resolve_cache.h"
 
 #include "base/check.h"
@@ -94,8 +94,8 @@ static struct entry *insert(struct hl_resolve_cache *c, struct hl_str name)
 	return e;
 }
 
-void hl_resolve_cache_put(struct hl_resolve_cache *c, struct hl_str name, struct hl_resolve_answer *a, hl_ms_t fresh_ms,
-		hl_ms_t now_mono_ms)
+void hl_resolve_cache_put(struct hl_resolve_cache *c, struct hl_str name, struct hl_resolve_answer *a,
+		hl_ms_t fresh_ms, hl_ms_t now_mono_ms)
 {
 	struct entry *e = hl_map_str_get(&c->entries, name);
 	if (!e)

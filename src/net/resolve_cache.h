@@ -35,11 +35,12 @@ void hl_resolve_cache_init(struct hl_resolve_cache *c);
 void hl_resolve_cache_fini(struct hl_resolve_cache *c);
 void hl_resolve_cache_clear(struct hl_resolve_cache *c);
 /* Remembers a (one more reference) for fresh_ms; without memory it is simply not remembered. */
-void hl_resolve_cache_put(struct hl_resolve_cache *c, struct hl_str name, struct hl_resolve_answer *a, hl_ms_t fresh_ms,
-		hl_ms_t now_mono_ms);
+void hl_resolve_cache_put(struct hl_resolve_cache *c, struct hl_str name, struct hl_resolve_answer *a,
+		hl_ms_t fresh_ms, hl_ms_t now_mono_ms);
 /* A fresh answer, good or bad, borrowed; NULL when there is none. */
 struct hl_resolve_answer *hl_resolve_cache_get(struct hl_resolve_cache *c, struct hl_str name, hl_ms_t now_mono_ms);
-/* An address that expired less than HL_RESOLVE_STALE_MS ago, borrowed; it counts as fresh for extend_ms more. Else NULL. */
+/* An address that expired less than HL_RESOLVE_STALE_MS ago, borrowed; it counts as fresh for extend_ms more. Else
+ * NULL. */
 struct hl_resolve_answer *hl_resolve_cache_get_stale(struct hl_resolve_cache *c, struct hl_str name,
 		hl_ms_t extend_ms, hl_ms_t now_mono_ms);
 

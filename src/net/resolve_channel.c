@@ -1,10 +1,10 @@
-/* c-ares without threads: it tells which descriptors it wants watched, one uv_poll each, and when it wants to be woken, one
- * uv_timer; ares_process_fd does the rest and calls back.
+/* c-ares without threads: it tells which descriptors it wants watched, one uv_poll each, and when it wants to be
+ * woken, one uv_timer; ares_process_fd does the rest and calls back.
  *
- * c-ares closes a descriptor right after it said that it no longer wants it watched, so the poll is stopped inside that
- * call; the handle itself is closed in the background. If a descriptor cannot be watched for lack of memory, the question
- * times out like one that was never answered. A channel is closed by destroying the c-ares side first, which ends all
- * questions and watches, and then counting down the handles. */
+ * c-ares closes a descriptor right after it said that it no longer wants it watched, so the poll is stopped inside
+ * that call; the handle itself is closed in the background. If a descriptor cannot be watched for lack of memory, the
+ * question times out like one that was never answered. A channel is closed by destroying the c-ares side first, which
+ * ends all questions and watches, and then counting down the handles. */
 #include "net/resolve_channel.h"
 
 #include "base/check.h"
@@ -74,7 +74,8 @@ static void rearm(struct hl_resolve_channel *c)
 	if (c->on_closed)
 		return;
 	if (ares_timeout(c->ares, NULL, &tv))
-		HL_CHECK(uv_timer_start(&c->timer, on_timer, (uint64_t)tv.tv_sec * 1000 + (uint64_t)tv.tv_usec / 1000 + 1, 0) == 0);
+		HL_CHECK(uv_timer_start(&c->timer, on_timer, (uint64_t)tv.tv_sec * 1000 + (uint64_t)tv.tv_usec / 1000 + 1,
+				0) == 0);
 	else
 		uv_timer_stop(&c->timer);
 }
@@ -145,8 +146,8 @@ static int set_servers(ares_channel ares, const char *list, struct hl_err *err)
 		if (n == HL_RESOLVE_SERVERS_MAX)
 			return hl_err_field(err, HL_EINVAL, "egress.dns_servers", "more than %d servers", HL_RESOLVE_SERVERS_MAX);
 		if (!hl_addr_parse_ip(entry, 53, &a) && (hl_addr_parse(entry, &a, NULL) || hl_addr_is_unix(&a)))
-			return hl_err_field(err, HL_EINVAL, "egress.dns_servers", "\"%.*s\" is not an address with or without a port",
-					(int)HL_MIN(entry.len, 80), entry.ptr);
+			return hl_err_field(err, HL_EINVAL, "egress.dns_servers",
+					"\"%.*s\" is not an address with or without a port", (int)HL_MIN(entry.len, 80), entry.ptr);
 		nodes[n].family = a.sa.sa_family;
 		nodes[n].udp_port = nodes[n].tcp_port = hl_addr_port(&a);
 		if (hl_addr_is_v4(&a))
@@ -252,14 +253,15 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 	else if (status == ARES_EDESTRUCTION)
 		q.cb(q.data, HL_ECLOSED, "the resolver was closed", NULL, 0, 0);
 	else
-		q.cb(q.data, HL_EDNS, status == ARES_ETIMEOUT ? "no answer from the name servers in time" : ares_strerror(status),
-				NULL, 0, 0);
+		q.cb(q.data, HL_EDNS, status == ARES_ETIMEOUT ? "no answer from the name servers in time"
+				: ares_strerror(status), NULL, 0, 0);
 }
 
 void hl_resolve_channel_ask(struct hl_resolve_channel *c, const char *name, hl_resolve_channel_cb cb, void *data)
 {
 	/* CARES_HOSTS lets tests and odd installations replace /etc/hosts. */
-	struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_ENVHOSTS, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_ENVHOSTS, .ai_family = AF_UNSPEC,
+			.ai_socktype = SOCK_STREAM };
 	struct question *q = malloc(sizeof *q);
 	if (!q) {
 		cb(data, HL_EDNS, "out of memory", NULL, 0, 0);

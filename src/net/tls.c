@@ -1,15 +1,18 @@
 /* TLS client sessions over memory.
  *
- * A session talks to OpenSSL through a BIO of our own: reading takes bytes from the slice lent by hl_tls_feed and says "try
- * again" when it is used up, writing appends to the caller's buffer. So nothing is copied twice and nothing blocks.
+ * A session talks to OpenSSL through a BIO of our own: reading takes bytes from the slice lent by hl_tls_feed and
+ * says "try again" when it is used up, writing appends to the caller's buffer. So nothing is copied twice and nothing
+ * blocks.
  *
- * Resumption: OpenSSL hands over each new session (TLS 1.3: one per ticket, after the handshake). It is kept under the
- * key host + pinned address + port, newest first, at most four per key; the next connection with the same key takes the
- * newest one away, since a ticket is to be used once. A TLS 1.2 session may be used again, so it is put back after the
- * handshake. A connection dropped without close_notify does not spoil its session: we mark it shut down before freeing it.
- * Reload makes a new SSL_CTX and forgets all sessions; those still to come from connections of the old one are not kept.
+ * Resumption: OpenSSL hands over each new session (TLS 1.3: one per ticket, after the handshake). It is kept under
+ * the key host + pinned address + port, newest first, at most four per key; the next connection with the same key
+ * takes the newest one away, since a ticket is to be used once. A TLS 1.2 session may be used again, so it is put
+ * back after the handshake. A connection dropped without close_notify does not spoil its session: we mark it shut
+ * down before freeing it. Reload makes a new SSL_CTX and forgets all sessions; those still to come from connections
+ * of the old one are not kept.
  *
- * A failure is translated at once into a sentence for people; afterwards the session is of no use but to send its alert. */
+ * A failure is translated at once into a sentence for people; afterwards the session is of no use but to send its
+ * alert. */
 #include "net/tls.h"
 
 #include "base/check.h"
@@ -63,7 +66,7 @@ struct hl_tls {
 	char key[KEY_MAX];
 };
 
-/* ---- the BIO ------------------------------------------------------------------------------------------------------ */
+/* ---- the BIO ---------------------------------------------------------------------------------------------------- */
 
 static int bio_read(BIO *bio, char *dst, size_t cap, size_t *out_n)
 {
@@ -103,13 +106,14 @@ static long bio_ctrl(BIO *bio, int cmd, long larg, void *parg)
 static BIO_METHOD *bio_method_new(void)
 {
 	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hookline");
-	if (m && BIO_meth_set_read_ex(m, bio_read) && BIO_meth_set_write_ex(m, bio_write) && BIO_meth_set_ctrl(m, bio_ctrl))
+	if (m && BIO_meth_set_read_ex(m, bio_read) && BIO_meth_set_write_ex(m, bio_write)
+			&& BIO_meth_set_ctrl(m, bio_ctrl))
 		return m;
 	BIO_meth_free(m);
 	return NULL;
 }
 
-/* ---- kept sessions ------------------------------------------------------------------------------------------------ */
+/* ---- kept sessions ---------------------------------------------------------------------------------------------- */
 
 static void shelf_free(struct hl_tls_ctx *ctx, struct shelf *s)
 {
@@ -181,10 +185,11 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct hl_tls *t = SSL_get_app_data(ssl);
 	bool current = SSL_get_SSL_CTX(ssl) == t->ctx->ssl;
-	return current && SSL_SESSION_is_resumable(session) && session_give(t->ctx, hl_str_make(t->key, t->key_len), session);
+	return current && SSL_SESSION_is_resumable(session)
+			&& session_give(t->ctx, hl_str_make(t->key, t->key_len), session);
 }
 
-/* ---- the context -------------------------------------------------------------------------------------------------- */
+/* ---- the context ------------------------------------------------------------------------------------------------ */
 
 static int load_authorities(SSL_CTX *ssl, const char *configured, struct hl_err *err)
 {
@@ -204,7 +209,8 @@ static int ssl_ctx_new(const char *ca_file, SSL_CTX **out, struct hl_err *err)
 	static const unsigned char alpn[] = "\x08http/1.1";
 	SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
 	/* SSL_CTX_set_alpn_protos returns 0 for success. */
-	if (!ssl || !SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) || SSL_CTX_set_alpn_protos(ssl, alpn, sizeof alpn - 1)) {
+	if (!ssl || !SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION)
+			|| SSL_CTX_set_alpn_protos(ssl, alpn, sizeof alpn - 1)) {
 		SSL_CTX_free(ssl);
 		ERR_clear_error();
 		return hl_err_set(err, HL_ENOMEM, "OpenSSL cannot make a TLS context");
@@ -213,7 +219,8 @@ static int ssl_ctx_new(const char *ca_file, SSL_CTX **out, struct hl_err *err)
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_verify_depth(ssl, VERIFY_DEPTH);
-	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
+	SSL_CTX_set_session_cache_mode(ssl,
+			SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
 	SSL_CTX_sess_set_new_cb(ssl, on_new_session);
 	/* Never set_default_verify_paths: it makes OpenSSL scan a directory at every handshake. */
 	int rc = load_authorities(ssl, ca_file, err);
@@ -273,7 +280,7 @@ size_t hl_tls_ctx_sessions(const struct hl_tls_ctx *ctx)
 	return ctx->n_sessions;
 }
 
-/* ---- one session -------------------------------------------------------------------------------------------------- */
+/* ---- one session ------------------------------------------------------------------------------------------------ */
 
 /* What the certificate must be for, and what SNI says: never a name for an address. */
 static bool set_peer(SSL *ssl, const char *name, struct hl_str host)

@@ -26,23 +26,26 @@ enum {
  * HL_EINVAL (not a PEM bundle) with the file named; HL_ENOMEM. Loading takes some 20 ms. */
 HL_MUST_CHECK int hl_tls_ctx_create(struct hl_tls_ctx **out, const char *ca_file, struct hl_err *err);
 void hl_tls_ctx_destroy(struct hl_tls_ctx *ctx);
-/* Reads the CA file again and forgets all kept sessions (a resumed handshake checks no certificate). Open sessions go on
- * under the old authorities. On error all stays as it was. */
+/* Reads the CA file again and forgets all kept sessions (a resumed handshake checks no certificate). Open sessions go
+ * on under the old authorities. On error all stays as it was. */
 HL_MUST_CHECK int hl_tls_ctx_reload(struct hl_tls_ctx *ctx, struct hl_err *err);
 size_t hl_tls_ctx_sessions(const struct hl_tls_ctx *ctx); /* kept now */
 
 /* A session for `host` (a name: SNI and certificate name; an IP literal: certificate address, no SNI) at the pinned
  * address `addr`, whose port counts too. Tries to resume one made for exactly the same host, address and port.
  * HL_EINVAL (host not usable), HL_ENOMEM. */
-HL_MUST_CHECK int hl_tls_create(struct hl_tls **out, struct hl_tls_ctx *ctx, struct hl_str host, const struct hl_addr *addr);
+HL_MUST_CHECK int hl_tls_create(struct hl_tls **out, struct hl_tls_ctx *ctx, struct hl_str host,
+		const struct hl_addr *addr);
 void hl_tls_destroy(struct hl_tls *t); /* NULL allowed */
 
-/* Lends input; it must stay in place until hl_tls_handshake or hl_tls_read has returned HL_EAGAIN or worse. Earlier input
- * must have been used up. */
+/* Lends input; it must stay in place until hl_tls_handshake or hl_tls_read has returned HL_EAGAIN or worse. Earlier
+ * input must have been used up. */
 void hl_tls_feed(struct hl_tls *t, struct hl_str in);
-/* HL_OK: done. HL_EAGAIN: send `out`, feed more. HL_ETLS: failed, hl_tls_error says why; send `out` (an alert) if you can. */
+/* HL_OK: done. HL_EAGAIN: send `out`, feed more. HL_ETLS: failed, hl_tls_error says why; send `out` (an alert) if you
+ * can. */
 HL_MUST_CHECK int hl_tls_handshake(struct hl_tls *t, struct hl_buf *out);
-/* HL_OK: *out_n ≥ 1 bytes of plain text. HL_EAGAIN: all input used. HL_ECLOSED: the peer said close_notify. HL_ETLS. */
+/* HL_OK: *out_n ≥ 1 bytes of plain text. HL_EAGAIN: all input used. HL_ECLOSED: the peer said close_notify. HL_ETLS.
+ * */
 HL_MUST_CHECK int hl_tls_read(struct hl_tls *t, struct hl_buf *out, char *plain, size_t cap, size_t *out_n);
 /* Encrypts all of it. HL_ETLS or HL_ENOMEM: the session is unusable. */
 HL_MUST_CHECK int hl_tls_write(struct hl_tls *t, struct hl_buf *out, struct hl_str plain);

@@ -50,7 +50,8 @@ static inline size_t dns_put_name(uint8_t *p, size_t at, const char *name)
 	return at;
 }
 
-static inline size_t dns_put_record(uint8_t *p, size_t at, const char *name, uint16_t type, uint32_t ttl, const void *data, size_t len)
+static inline size_t dns_put_record(uint8_t *p, size_t at, const char *name, uint16_t type, uint32_t ttl,
+		const void *data, size_t len)
 {
 	if (name) {
 		at = dns_put_name(p, at, name);
@@ -88,7 +89,8 @@ static inline size_t dns_answer(struct dns_server *s, struct dns_name *z, uint16
 	return at;
 }
 
-static inline void dns_on_packet(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags)
+static inline void dns_on_packet(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
+		unsigned flags)
 {
 	struct dns_server *s = udp->data;
 	const uint8_t *in = (const uint8_t *)buf->base;

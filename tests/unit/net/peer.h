@@ -1,5 +1,5 @@
-/* A server for connection tests, on the test's own loop: TCP on a port of the kernel's choice, with or without TLS, well
- * or badly behaved as its fields say.
+/* A server for connection tests, on the test's own loop: TCP on a port of the kernel's choice, with or without TLS,
+ * well or badly behaved as its fields say.
  *
  *   struct peer p;
  *   peer_open(&p, &loop, ctx_or_NULL);

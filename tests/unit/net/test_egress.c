@@ -1,5 +1,5 @@
-/* The egress rule: every edge of every range, every way to write an IPv4 address as an IPv6 one, and a second judge that
- * works on text, asked about a million random addresses. */
+/* The egress rule: every edge of every range, every way to write an IPv4 address as an IPv6 one, and a second judge
+ * that works on text, asked about a million random addresses. */
 #include "net_test.h"
 
 #include "net/egress.h"
@@ -36,7 +36,7 @@ static bool allowed(const struct hl_egress *e, const char *address, uint16_t por
 	return rc == HL_OK;
 }
 
-/* ---- the slow judge: compares texts ------------------------------------------------------------------------------- */
+/* ---- the slow judge: compares texts ----------------------------------------------------------------------------- */
 
 static void hex_of(const struct hl_addr *a, char out[33])
 {
@@ -82,13 +82,14 @@ static bool slow(const struct hl_addr *a)
 		return slow_v4(h + 24);
 	if (h[0] != '2' && h[0] != '3')
 		return false;
-	if (starts(h, "200100") || starts(h, "200101") || starts(h, "20010db8") || starts(h, "2002") || starts(h, "2620004f8000")
+	if (starts(h, "200100") || starts(h, "200101") || starts(h, "20010db8") || starts(h, "2002") || starts(h,
+			"2620004f8000")
 			|| starts(h, "3fff0"))
 		return false;
 	return !starts(h + 16, "00005efe") && !starts(h + 16, "02005efe");
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------------------------- */
+/* ---- ranges ----------------------------------------------------------------------------------------------------- */
 
 /* range, the address before it, its first, its last, the one after; '+' or '-' for before and after */
 struct edge {
@@ -119,13 +120,20 @@ static void edges(void **state)
 		{ "223.255.255.255", "224.0.0.0", "239.255.255.255", "240.0.0.0", '+', '-' },
 		{ "239.255.255.255", "240.0.0.0", "255.255.255.255", NULL, '-', '-' },
 		{ NULL, "::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2000::", '-', '+' },
-		{ "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::", '+', '+' },
-		{ "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::", '+', '+' },
-		{ "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2003::", '+', '+' },
-		{ "2620:4f:7fff:ffff:ffff:ffff:ffff:ffff", "2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "2620:4f:8001::", '+', '+' },
-		{ "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:1000::", '+', '+' },
-		{ "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL, '+', '-' },
-		{ "2606:4700::5efd:ffff:ffff", "2606:4700::5efe:0:0", "2606:4700::5efe:ffff:ffff", "2606:4700::5eff:0:0", '+', '+' },
+		{ "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"2001:200::", '+', '+' },
+		{ "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+		"2001:db9::", '+', '+' },
+		{ "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2003::",
+		'+', '+' },
+		{ "2620:4f:7fff:ffff:ffff:ffff:ffff:ffff", "2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff",
+		"2620:4f:8001::", '+', '+' },
+		{ "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"3fff:1000::", '+', '+' },
+		{ "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL, '+',
+		'-' },
+		{ "2606:4700::5efd:ffff:ffff", "2606:4700::5efe:0:0", "2606:4700::5efe:ffff:ffff", "2606:4700::5eff:0:0",
+		'+', '+' },
 		{ "2606:4700:0:0:200:5efd:ffff:ffff", "2606:4700:0:0:200:5efe:0:0", "2606:4700:0:0:200:5efe:ffff:ffff",
 			"2606:4700:0:0:200:5eff:0:0", '+', '+' },
 	};
@@ -146,11 +154,16 @@ static void edges(void **state)
 /* Ranges inside the two big refusals; named because a change of the table might open them. */
 static void named(void **state)
 {
-	static const char *const no[] = { "::1", "::", "::7f00:1", "::ffff:0:127.0.0.1", "64:ff9b::8.8.8.8", "64:ff9b:1::1", "100::1",
-		"100:0:0:1::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "febf:ffff::", "fec0::1", "ff02::1", "4000::",
-		"8000::", "e000::", "2001::1", "2001:1::1", "2001:2::1", "2001:3::1", "2001:4:112::1", "2001:10::1", "2001:20::1",
-		"2001:30::1", "169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "233.252.0.1", "255.255.255.255" };
-	static const char *const yes[] = { "1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001:80b::200e",
+	static const char *const no[] = { "::1", "::", "::7f00:1", "::ffff:0:127.0.0.1", "64:ff9b::8.8.8.8",
+			"64:ff9b:1::1", "100::1",
+		"100:0:0:1::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "febf:ffff::", "fec0::1",
+		"ff02::1", "4000::",
+		"8000::", "e000::", "2001::1", "2001:1::1", "2001:2::1", "2001:3::1", "2001:4:112::1", "2001:10::1",
+		"2001:20::1",
+		"2001:30::1", "169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "233.252.0.1",
+		"255.255.255.255" };
+	static const char *const yes[] = { "1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111",
+			"2a00:1450:4001:80b::200e",
 		"2400:cb00::1", "2001:4860:4860::8888", "::ffff:8.8.8.8" };
 	struct hl_egress *e = make_default();
 	(void)state;
@@ -167,9 +180,11 @@ static void named(void **state)
 
 static void spellings(void **state)
 {
-	static const char *const forms[] = { "::ffff:%s", "::%s", "::ffff:0:%s", "64:ff9b::%s", "64:ff9b:1::%s", "::5efe:%s",
+	static const char *const forms[] = { "::ffff:%s", "::%s", "::ffff:0:%s", "64:ff9b::%s", "64:ff9b:1::%s",
+			"::5efe:%s",
 		"2606:4700::5efe:%s", "2606:4700::200:5efe:%s", "fe80::5efe:%s", "2001:0:0:0:0:0:%s" };
-	static const char *const inside[] = { "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+	static const char *const inside[] = { "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+			"100.64.0.1",
 		"0.0.0.0", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "168.63.129.16" };
 	struct hl_egress *e = make_default();
 	char text[80];
@@ -209,10 +224,14 @@ static uint64_t rnd(void)
 /* Mostly addresses near the edges of the rule: a known prefix, then random bits from a random place on. */
 static void random_addr(struct hl_addr *out)
 {
-	static const char *const near[] = { "::", "::ffff:0:0", "2001::", "2001:1ff::", "2001:200::", "2001:db8::", "2002::", "2000::",
-		"2620:4f:8000::", "3fff::", "3fff:1000::", "4000::", "1fff:ffff::", "2606:4700::5efe:0:0", "2606:4700:0:0:200:5efe:0:0",
-		"64:ff9b::", "fe80::", "fc00::", "ff00::", "2a00::", "5f00::", "100::", "0.0.0.0", "10.0.0.0", "100.64.0.0", "127.0.0.0",
-		"168.63.129.16", "169.254.0.0", "172.16.0.0", "192.0.0.0", "192.0.2.0", "192.31.196.0", "192.52.193.0", "192.88.99.0",
+	static const char *const near[] = { "::", "::ffff:0:0", "2001::", "2001:1ff::", "2001:200::", "2001:db8::",
+			"2002::", "2000::",
+		"2620:4f:8000::", "3fff::", "3fff:1000::", "4000::", "1fff:ffff::", "2606:4700::5efe:0:0",
+		"2606:4700:0:0:200:5efe:0:0",
+		"64:ff9b::", "fe80::", "fc00::", "ff00::", "2a00::", "5f00::", "100::", "0.0.0.0", "10.0.0.0", "100.64.0.0",
+		"127.0.0.0",
+		"168.63.129.16", "169.254.0.0", "172.16.0.0", "192.0.0.0", "192.0.2.0", "192.31.196.0", "192.52.193.0",
+		"192.88.99.0",
 		"192.168.0.0", "192.175.48.0", "198.18.0.0", "198.51.100.0", "203.0.113.0", "224.0.0.0", "240.0.0.0" };
 	uint8_t bytes[16];
 	size_t len;
@@ -255,7 +274,7 @@ static void against_the_slow_judge(void **state)
 	drop(e);
 }
 
-/* ---- configuration ------------------------------------------------------------------------------------------------ */
+/* ---- configuration ---------------------------------------------------------------------------------------------- */
 
 static void networks_and_nat64(void **state)
 {
@@ -327,10 +346,13 @@ static bool host_allowed(const struct hl_egress *e, const char *host)
 
 static void hosts(void **state)
 {
-	static const char *const no[] = { "", ".", "localhost", "LOCALHOST.", "a.localhost", "printer.local", "Printer.LOCAL.", "x.internal",
-		"metadata.google.internal", "x.home.arpa", "home.arpa", "kubernetes", "db", "127.0.0.1", "10.0.0.1", "[::1]", "::1",
+	static const char *const no[] = { "", ".", "localhost", "LOCALHOST.", "a.localhost", "printer.local",
+			"Printer.LOCAL.", "x.internal",
+		"metadata.google.internal", "x.home.arpa", "home.arpa", "kubernetes", "db", "127.0.0.1", "10.0.0.1",
+		"[::1]", "::1",
 		"[::ffff:8.8.8.8]", "::ffff:8.8.8.8", "169.254.169.254", "[fe80::1]" };
-	static const char *const yes[] = { "example.com", "EXAMPLE.com.", "local.example.com", "internal.example.com", "notlocal.example",
+	static const char *const yes[] = { "example.com", "EXAMPLE.com.", "local.example.com", "internal.example.com",
+			"notlocal.example",
 		"xlocal.com", "arpa.example", "8.8.8.8", "[2606:4700::1]", "2606:4700::1", "a.b" };
 	struct hl_egress *e = make_default();
 	char longest[256];
@@ -368,7 +390,8 @@ static void hosts(void **state)
 
 static void ports(void **state)
 {
-	static const uint16_t bad[] = { 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
+	static const uint16_t bad[] = { 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666,
+			6667, 6668, 6669, 6679,
 		6697, 10080 };
 	static const uint16_t bad_below[] = { 1, 7, 22, 25, 53, 110, 143, 465, 587, 993, 995 };
 	struct hl_egress *e = make_default();

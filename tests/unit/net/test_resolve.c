@@ -100,8 +100,10 @@ static void all_addresses(void **state)
 	const struct hl_addr *addrs;
 	size_t n;
 	(void)state;
-	w->dns.zone[0] = (struct dns_name){ .name = "both.example", .a = { "192.0.2.1", "192.0.2.2" }, .aaaa = { "2001:db8::1" }, .ttl = 60 };
-	w->dns.zone[1] = (struct dns_name){ .name = "alias.example", .cname = "real.example", .a = { "192.0.2.3" }, .ttl = 60 };
+	w->dns.zone[0] = (struct dns_name){ .name = "both.example", .a = { "192.0.2.1", "192.0.2.2" },
+			.aaaa = { "2001:db8::1" }, .ttl = 60 };
+	w->dns.zone[1] = (struct dns_name){ .name = "alias.example", .cname = "real.example", .a = { "192.0.2.3" },
+			.ttl = 60 };
 	assert_int_equal(hl_resolver_get(w->r, HL_STR("both.example"), &addrs, &n), HL_EAGAIN);
 	start(w, &x, "Both.EXAMPLE.");
 	finish(w, &x);
@@ -170,7 +172,8 @@ static void literals(void **state)
 
 static void bad_names(void **state)
 {
-	static const char *const bad[] = { "", ".", "..", "a..b", ".a", "a b", "a/b", "a\\b", "a@b", "fe80::1%eth0", "\xc3\xa4.example" };
+	static const char *const bad[] = { "", ".", "..", "a..b", ".a", "a b", "a/b", "a\\b", "a@b", "fe80::1%eth0",
+			"\xc3\xa4.example" };
 	struct world *w = world_open(0);
 	struct waiter x = { 0 };
 	char label[300];
@@ -207,6 +210,19 @@ static void names_are_absolute(void **state)
 	assert_int_equal(x.status, HL_EDNS);
 	assert_int_equal(w->dns.zone[0].asked, 2);
 	assert_int_equal(w->dns.zone[1].asked, 0);
+	/* Nor may $HOSTALIASES. */
+	struct tmpdir dir;
+	char file[TMPDIR_PATH_CAP];
+	tmpdir_make(&dir);
+	tmpdir_write(&dir, "aliases", "alias kubernetes.svc.cluster.local\n");
+	tmpdir_path(&dir, "aliases", file);
+	setenv("HOSTALIASES", file, 1);
+	start(w, &x, "alias");
+	finish(w, &x);
+	assert_int_equal(x.status, HL_EDNS);
+	assert_int_equal(w->dns.zone[1].asked, 0);
+	unsetenv("HOSTALIASES");
+	tmpdir_remove(&dir);
 	/* A single label is a name like any other: compose services are looked up that way. */
 	start(w, &x, "receiver");
 	finish(w, &x);

@@ -21,7 +21,8 @@ static void carry_in(struct pair *p)
 {
 	char bytes[20000];
 	int n, cap = p->piece ? (int)p->piece : (int)sizeof bytes;
-	while (p->status != HL_ETLS && p->status != HL_ECLOSED && (n = BIO_read(SSL_get_wbio(p->server), bytes, cap)) > 0) {
+	while (p->status != HL_ETLS && p->status != HL_ECLOSED && (n = BIO_read(SSL_get_wbio(p->server), bytes,
+			cap)) > 0) {
 		hl_tls_feed(p->client, hl_str_make(bytes, (size_t)n));
 		if (!*hl_tls_version(p->client)) {
 			p->status = hl_tls_handshake(p->client, &p->to_server);
@@ -151,7 +152,8 @@ static void refusals(void **state)
 		{ { .san = "DNS:127.0.0.1" }, "127.0.0.1", "certificate is for another address" },
 		{ { .san = "IP:127.0.0.2" }, "127.0.0.1", "certificate is for another address" },
 		{ { .san = "DNS:a.example", .self_signed = true }, "a.example", "self-signed certificate" },
-		{ { .san = "DNS:a.example", .max_version = TLS1_1_VERSION }, "a.example", "the peer offers neither TLS 1.2 nor TLS 1.3" },
+		{ { .san = "DNS:a.example", .max_version = TLS1_1_VERSION }, "a.example",
+		"the peer offers neither TLS 1.2 nor TLS 1.3" },
 	};
 	struct hl_tls_ctx *ctx = ctx_open();
 	(void)state;
@@ -217,7 +219,8 @@ static void resumption(void **state)
 	(void)state;
 	for (size_t i = 0; i < HL_ARRAY_LEN(versions); i++) {
 		struct hl_tls_ctx *ctx = ctx_open();
-		SSL_CTX *server = tls_kit_server(&kit, &(struct tls_leaf){ .san = "DNS:a.example,DNS:b.example", .max_version = versions[i] });
+		SSL_CTX *server = tls_kit_server(&kit, &(struct tls_leaf){ .san = "DNS:a.example,DNS:b.example",
+				.max_version = versions[i] });
 		assert_false(shake_once(ctx, server, "a.example", here));
 		assert_true(hl_tls_ctx_sessions(ctx) > 0);
 		for (int k = 0; k < 10; k++)

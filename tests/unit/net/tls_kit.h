@@ -1,5 +1,5 @@
-/* Certificates and TLS servers for tests, made on the spot with OpenSSL: one authority, and leaves as good or bad as asked
- * for. P-256 keys, so that making them costs nothing. */
+/* Certificates and TLS servers for tests, made on the spot with OpenSSL: one authority, and leaves as good or bad as
+ * asked for. P-256 keys, so that making them costs nothing. */
 #ifndef NET_TLS_KIT_H
 #define NET_TLS_KIT_H
 
@@ -85,7 +85,8 @@ static inline void tls_kit_drop(struct tls_kit *kit)
 	tmpdir_remove(&kit->dir);
 }
 
-static inline int tls_kit_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len,
+static inline int tls_kit_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+		unsigned in_len,
 		void *arg)
 {
 	(void)ssl, (void)arg;
