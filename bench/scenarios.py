@@ -78,8 +78,9 @@ def beside_wrk(plan, name, tls, least, goal):
         ours.append(deliver_once(server, nginx, seconds))
     ratios = [o["rate"] / y for o, y in zip(ours, limit)]
     best = ours[ratios.index(sorted(ratios)[len(ratios) // 2])]
-    row = Row(name, "deliveries, fan-out 1, 1 KiB, 64 connections" + (", TLS" if tls else ""),
-              median(o["rate"] for o in ours), "/s", "wrk -> nginx" + (" over TLS" if tls else ""), median(limit), median(ratios), least=least, goal=goal,
+    over = ", TLS" if tls else ""
+    row = Row(name, f"deliveries, fan-out 1, 1 KiB, {CONNECTIONS} connections{over}", median(o["rate"] for o in ours), "/s",
+              f"wrk -> nginx{over}", median(limit), median(ratios), least=least, goal=goal,
               detail={"ratios": [round(r, 3) for r in ratios], "median_run": best})
     server.stop()
     return row, nginx
