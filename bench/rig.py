@@ -142,7 +142,7 @@ http {{ {temps} access_log off; keepalive_requests 1000000000; keepalive_timeout
                              stderr=subprocess.DEVNULL)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.status = None
-        wait_until("nginx", lambda: _accepts(self.status_port), 5)
+        wait_until("nginx", lambda: accepts(self.status_port), 5)
         self.count()
 
     def count(self):
@@ -160,7 +160,7 @@ http {{ {temps} access_log off; keepalive_requests 1000000000; keepalive_timeout
         stop(self.process)
 
 
-def _accepts(port):
+def accepts(port):
     with socket.socket() as s:
         return s.connect_ex(("127.0.0.1", port)) == 0
 
@@ -191,7 +191,7 @@ class Redis:
         self.dir, self.port = scratch(), free_port()
         self.process = start(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.dir, "--appendonly",
                               "yes", "--appendfsync", fsync, "--save", "", "--maxmemory-policy", "noeviction"])
-        wait_until("redis", lambda: _accepts(self.port), 5)
+        wait_until("redis", lambda: accepts(self.port), 5)
 
     def stop(self):
         stop(self.process)

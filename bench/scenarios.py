@@ -1,5 +1,5 @@
 """The scenarios. Each takes a Plan, returns a list of rows and puts what was measured into them; see report.py."""
-import dataclasses, json, statistics, subprocess, time
+import dataclasses, json, socket, statistics, subprocess, time
 
 import rig
 from rig import CONNECTIONS, Failed
@@ -93,6 +93,9 @@ def deliver(plan):
         rate = bullmq(plan, nginx, fsync)
         rows.append(Row("deliver", f"the same against BullMQ + Redis (appendfsync {fsync})", row.value, "/s",
                         "BullMQ + Redis + undici", rate, row.value / rate, least=5, goal=10))
+    rate = syslog_ng(plan, nginx)
+    rows.append(Row("deliver", "the same against syslog-ng's http() behind its reliable disk buffer", row.value, "/s",
+                    "syslog-ng (no fsync per event)", rate, row.value / rate, goal=2.5))
     nginx.stop()
     return rows
 
@@ -122,6 +125,32 @@ def bullmq(plan, nginx, fsync):
         rig.stop(producer)
         rig.stop(worker)
     redis.stop()
+    return median(rates)
+
+
+def syslog_ng(plan, nginx):
+    """A C program with libcurl in 32 threads; its buffer survives a restart but is not synced per event, nothing is signed."""
+    place, port = rig.scratch(), rig.free_port()
+    (place / "conf").write_text(f"""@version: 3.35
+options {{ stats-freq(0); log-msg-size(65536); }};
+source s {{ network(ip(127.0.0.1) port({port}) transport(tcp) flags(no-parse) max-connections(64)
+  log-iw-size(6400)); }};
+destination d {{ http(url("{nginx.url}/") method("POST") body("$MSG") headers("Content-Type: application/json") workers(32)
+  batch-lines(1) disk-buffer(reliable(yes) disk-buf-size(1073741824) mem-buf-size(67108864) dir("{place}"))); }};
+log {{ source(s); destination(d); flags(flow-control); }};
+""")
+    process = rig.start(["syslog-ng", "-F", "--no-caps", "-f", place / "conf", "-R", place / "persist", "-c", place / "control",
+                         "-p", place / "pid"], stderr=subprocess.DEVNULL)
+    count, rates = plan.pick(20000, 60000), []
+    line = (json.dumps({"type": "bench.event", "data": rig.event_data(rig.BODY_BYTES - 30)}) + "\n").encode()
+    rig.wait_until("syslog-ng", lambda: rig.accepts(port), 10)
+    for _ in range(plan.pick(1, 3)):
+        before, began = nginx.count(), time.monotonic()
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            for _ in range(count // 100):
+                s.sendall(line * 100)
+            rates.append(count / (settled(nginx, before, count, 120) - began))
+    rig.stop(process)
     return median(rates)
 
 
