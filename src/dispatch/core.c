@@ -158,6 +158,9 @@ struct hl_queue *hl_core_queue_make(struct hl_dispatcher *d, const struct hl_web
 	hl_destination_limits(d, w, &limits);
 	if (hl_queue_create(&q, &d->shared, w->account, w->number, &limits) != 0)
 		return NULL;
+	struct hl_counts known;
+	hl_counts_get(hl_core_read(d), w->number, &known);
+	q->proven = known.last_success_at_ms > known.last_failure_at_ms;
 	q->tokens_mono_ms = q->idle_mono_ms = hl_core_mono(d);
 	if (counts) {
 		q->fresh_more = q->due_more = true;

@@ -4,8 +4,7 @@
  *   idle      keeps the loop from sleeping while a tick is asked for
  *   timer     the alarm
  *
- * prepare is started after the commit queue's own, and libuv runs the newest first: what a tick submits is handed over in
- * the same turn. Closing: drain, close the client, close the handles, close commit queue and store, tell the caller. */
+ * What a tick submits is handed to the storage thread right after it, before the loop sleeps. Closing: drain, close the client, close the handles, close commit queue and store, tell the caller. */
 #include "dispatch/dispatcher.h"
 
 #include "dispatch/stats.h"
@@ -88,8 +87,10 @@ static void on_prepare(uv_prepare_t *h)
 		uv_idle_stop(&p->idle);
 		hl_core_tick(d);
 	}
-	if (d->state != HL_CORE_CLOSED)
-		hl_core_turn_end(d);
+	if (d->state == HL_CORE_CLOSED)
+		return;
+	hl_commit_flush(d->commit);
+	hl_core_turn_end(d);
 }
 
 /* ---- closing ---- */

@@ -480,6 +480,7 @@ static enum hl_queue_change learn_failure(struct hl_queue *q, const struct hl_sl
 		hl_ms_t now_mono_ms, uint32_t rnd)
 {
 	q->unavailable = unavailable ? q->unavailable + 1 : 0;
+	q->proven = q->proven && !unavailable;
 	if (q->state == HL_QUEUE_PARKED && slot->probe) {
 		set_probe(q, q->probe_delay_ms * 2, now_mono_ms, rnd);
 	} else if (q->state == HL_QUEUE_OPEN && q->unavailable >= q->limits.park_after) {

@@ -117,7 +117,7 @@ struct hl_queue {
 	uint32_t busy;                  /* attempts in flight */
 	uint32_t n_old;                 /* of them, older than HL_QUEUE_OLD_MS */
 	bool last_timeout;
-	bool proven;                    /* had a success since it came into memory */
+	bool proven;                    /* the newest outcome that tells was a success: this receiver answers */
 	uint32_t turn;                  /* picks made; decides between fresh and due */
 	double tokens;                  /* of the rate limit */
 	hl_ms_t tokens_mono_ms;

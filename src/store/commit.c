@@ -385,6 +385,14 @@ void hl_commit_submit(struct hl_commit *c, struct hl_command *cmd)
 	uv_prepare_start(&c->prepare, on_prepare);
 }
 
+void hl_commit_flush(struct hl_commit *c)
+{
+	if (!c->o.threaded || c->collected.n == 0)
+		return;
+	uv_prepare_stop(&c->prepare);
+	hand_over(c);
+}
+
 bool hl_commit_step(struct hl_commit *c)
 {
 	struct batch b;

@@ -49,6 +49,9 @@ HL_MUST_CHECK int hl_commit_open(struct hl_commit **out, uv_loop_t *loop, struct
 		const struct hl_commit_options *o, struct hl_err *err);
 /* Never fails: a command that cannot be stored gets its status in done. Not before the call returned. */
 void hl_commit_submit(struct hl_commit *c, struct hl_command *cmd);
+/* Hands over what was submitted in this turn now: for callers that run after the loop's prepare phase began (a prepare
+ * handle started inside it would only run in the next turn, after the loop has slept). Loop thread. */
+void hl_commit_flush(struct hl_commit *c);
 /* Commands submitted whose done has not been called. */
 size_t hl_commit_backlog(const struct hl_commit *c);
 uint64_t hl_commit_backlog_bytes(const struct hl_commit *c);
