@@ -263,10 +263,10 @@ int hl_event_type_decode(struct hl_str bytes, struct hl_event_type *out)
 	struct hl_event_type t = { .name = hl_unpack_str(&u, HL_EVENT_TYPE_MAX) };
 	t.title = hl_unpack_str(&u, DESCRIPTION_BYTES);
 	t.description = hl_unpack_str(&u, DESCRIPTION_BYTES);
-	t.category = hl_unpack_str(&u, NAME_BYTES);
+	t.category = hl_unpack_str(&u, DESCRIPTION_BYTES);
 	size_t n = hl_unpack_max(&u, HL_DIALECT_N);
 	for (size_t i = 0; i < n; i++)
-		t.dialect_categories[i] = hl_unpack_str(&u, NAME_BYTES);
+		t.dialect_categories[i] = hl_unpack_str(&u, DESCRIPTION_BYTES);
 	t.created_at_ms = hl_unpack_ms(&u);
 	t.updated_at_ms = hl_unpack_ms(&u);
 	if (!hl_unpack_done(&u) || t.name.len == 0)
