@@ -150,7 +150,7 @@ static int on_body(llhttp_t *p, const char *at, size_t len)
 {
 	struct hl_message *m = p->data;
 	m->chunk = hl_str_make(at, len);
-	return HPE_PAUSED;
+	return len ? HPE_PAUSED : 0; /* a stop in the middle of a span is resumed with an empty piece of it */
 }
 
 static int on_message_complete(llhttp_t *p)
