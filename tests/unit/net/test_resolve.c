@@ -545,9 +545,10 @@ static void cache_is_bounded(void **state)
 
 static void wrong_servers(void **state)
 {
-	static const char *const bad[] = { "nonsense", "127.0.0.1:99999", "127.0.0.1,", "unix:/x", "dns.example",
-		"1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,"
-		"1.1.1.1,1.1.1.1" };
+	static const char four[] = "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1";
+	char seventeen[200];
+	snprintf(seventeen, sizeof seventeen, "%s,%s,%s,%s,1.1.1.1", four, four, four, four);
+	const char *const bad[] = { "nonsense", "127.0.0.1:99999", "127.0.0.1,", "unix:/x", "dns.example", seventeen };
 	struct world *w = world_open(0);
 	struct hl_resolver *r;
 	(void)state;
