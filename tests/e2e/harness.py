@@ -1,22 +1,15 @@
-"""The real program under test: starts it on ports of the kernel's choice in a directory of its own, speaks HTTP to it,
-and ends what it started, by pid.
-
-    server = Server().start()
-    api = server.client()                     # with a fresh key of every scope
-    answer = api.post("/v1/webhooks", {"url": …})
-    server.stop()                             # SIGTERM; returns the exit code
+"""What the tests of this folder share: the server of tests/lib/program.py with a client that keeps its connection, both
+npm verifiers, and a test case that has a server and a receiver.
 
 Waiting is never sleeping for a fixed time: until(test) asks again until the test holds or its deadline has passed."""
 import base64
 import http.client
 import json
 import os
-import shutil
+import re
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
@@ -24,6 +17,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+import program  # noqa: E402
 from receiver import Receiver, make_certs, verify  # noqa: E402,F401  (the tests' vocabulary)
 
 PROGRAM = os.environ.get("HOOKLINE_PROGRAM") or os.path.join(ROOT, "build", "gcc", "src", "main", "hookline")
@@ -44,150 +38,58 @@ def until(test, what="the condition", timeout=PATIENCE, every=0.01):
         time.sleep(every)
 
 
-def clean_env(**extra):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("HOOKLINE_")}
-    env.update(extra)
-    return env
-
-
-def run(*args, stdin=None, env=None, timeout=PATIENCE, cwd=None):
+def run(*args, env=None, stdin=None, timeout=120):
     """One command of the program: its exit code, stdout, stderr."""
-    done = subprocess.run([PROGRAM] + [str(a) for a in args], input=stdin, env=env or clean_env(), timeout=timeout, cwd=cwd,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return program.run(PROGRAM, *[str(a) for a in args], env=env, stdin=stdin, timeout=timeout)
 
 
-class StartFailed(Exception):
-    def __init__(self, code, log):
-        Exception.__init__(self, "exit code %s:\n%s" % (code, "\n".join(log)))
-        self.code, self.log = code, log
+class Server(program.Server):
+    """Listens on a port and on a unix socket; settings are {"section.key": value}."""
 
-
-class Server:
-    def __init__(self, data=None, settings=None, args=(), env=None, nofile=None, listen=("127.0.0.1:0",), unix=True):
-        """data: an existing directory to serve. settings: {"section.key": value}. nofile: a descriptor limit."""
-        self.folder = tempfile.mkdtemp(prefix="hl-")
-        self.data = data or os.path.join(self.folder, "data")
-        self.unix = os.path.join(self.folder, "http.sock") if unix else None
-        self.settings = {"egress.allow_networks": "127.0.0.0/8"}
-        self.settings.update(settings or {})
-        self.args, self.env, self.nofile, self.listen = list(args), env, nofile, list(listen)
-        self.process = self.port = self.key = None
+    def __init__(self, data=None, settings=None, args=(), **kw):
+        flags = [x for k, v in (settings or {}).items() for x in ("--set", "%s=%s" % (k, v))]
+        program.Server.__init__(self, PROGRAM, *(flags + list(args)), data=data, **kw)
+        self.unix = os.path.join(os.path.dirname(self.data), "http.sock")
         self.generation = 0
-        self.log = []
-        self.said = threading.Condition()
 
-    def command(self):
-        out = [PROGRAM, "serve", "--data", self.data]
-        for address in self.listen + (["unix:" + self.unix] if self.unix else []):
-            out += ["--listen", address]
-        for k, v in self.settings.items():
-            out += ["--set", "%s=%s" % (k, v)]
-        return out + self.args
-
-    def spawn(self):
-        """Without waiting for it to be ready."""
-        limit = None
-        if self.nofile:
-            import resource
-            limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))  # noqa: E731
-        self.log = []
+    def start(self, wait=True, listen=None):
         self.generation += 1
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, env=self.env or clean_env(), preexec_fn=limit)
-        self.reader = threading.Thread(target=self.read_log, args=(self.process,), daemon=True)
-        self.reader.start()
+        program.Server.start(self, False, listen or ("127.0.0.1:0", "unix:" + self.unix))
+        return self.ready() if wait else self
+
+    def ready(self):
+        self.wait_log("ev=serve.ready", PATIENCE * 3)
+        found = re.search(r"ev=serve\.listening address=127\.0\.0\.1:(\d+)", self.log())
+        self.port = int(found.group(1)) if found else None
         return self
-
-    def read_log(self, process):
-        for line in process.stderr:
-            with self.said:
-                self.log.append(line.decode("utf-8", "replace").rstrip("\n"))
-                self.said.notify_all()
-        process.wait()
-        with self.said:
-            self.said.notify_all()
-
-    def wait_log(self, text, timeout=PATIENCE):
-        """The first line that holds the text; raises StartFailed when the process ends without one."""
-        end = time.monotonic() + timeout
-        with self.said:
-            while True:
-                for line in self.log:
-                    if text in line:
-                        return line
-                if self.process.poll() is not None and not self.reader.is_alive():
-                    raise StartFailed(self.process.returncode, self.log)
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise AssertionError("no %r in the log:\n%s" % (text, "\n".join(self.log[-40:])))
-                self.said.wait(min(left, 0.05))
-
-    def wait_ready(self, timeout=PATIENCE):
-        self.wait_log("ev=serve.ready", timeout)
-        for line in self.log:
-            if "ev=serve.listening" in line and "unix:" not in line:
-                self.port = int(line.split("address=")[1].strip('"').rsplit(":", 1)[1])
-        return self
-
-    def start(self):
-        return self.spawn().wait_ready()
 
     def make_key(self, scope=SCOPES, account=None, *more):
-        args = ["key", "create", "--data", self.data, "--scope", scope] + list(more)
-        if account:
-            args += ["--account", account]
+        args = ["key", "create", "--data", self.data, "--scope", scope] + list(more) + (["--account", account] if account else [])
         code, out, err = run(*args)
         if code:
             raise AssertionError("key create: %d %s" % (code, err))
         return out.strip()
 
-    def client(self, scope=SCOPES, account=None, key=None, unix=False):
+    def client(self, scope=SCOPES, account=None, key=None, unix=None):
         """With a new key unless one is given; all-powerful clients share one."""
-        if key is None and scope == SCOPES and account is None:
-            if self.key is None:
-                self.key = self.make_key()
-            key = self.key
-        return Client(self, key or self.make_key(scope, account), unix)
+        if key is None:
+            key = self.key if scope == SCOPES and account is None else self.make_key(scope, account)
+        return Client(self, key, unix)
 
-    def exit_code(self, timeout=PATIENCE):
-        code = self.process.wait(timeout)
-        self.reader.join(5)
-        return code
-
-    def stop(self, timeout=PATIENCE + 25):
-        if self.process is None:
-            return None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.exit_code(timeout)
-
-    def kill(self):
-        self.process.kill()
-        self.exit_code()
+    def stop(self, sig=signal.SIGTERM, timeout=PATIENCE + 25):
+        return program.Server.stop(self, sig, timeout)
 
     def restart(self):
         self.stop()
         return self.start()
 
-    def signal(self, number):
-        self.process.send_signal(number)
-
     def status(self, name):
         """A line of /proc/PID/status in KiB, e.g. RssAnon."""
         with open("/proc/%d/status" % self.process.pid, encoding="ascii") as f:
-            for line in f:
-                if line.startswith(name + ":"):
-                    return int(line.split()[1])
-        return 0
+            return next(int(line.split()[1]) for line in f if line.startswith(name + ":"))
 
     def check(self):
-        return run("check", self.data, timeout=120)
-
-    def remove(self):
-        if self.process and self.process.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        return run("check", self.data)
 
 
 class Answer:
@@ -202,21 +104,11 @@ class Answer:
         return "%d %r" % (self.status, self.body[:600])
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        http.client.HTTPConnection.__init__(self, "localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 class Client:
     """One connection per thread, kept; a new one after the server was started again."""
 
-    def __init__(self, server, key, unix=False):
+    def __init__(self, server, key, unix=None):
+        """unix: a socket to speak through instead of the port."""
         self.server, self.key, self.unix = server, key, unix
         self.local = threading.local()
         self.headers = {"Authorization": "Bearer " + key} if key else {}
@@ -225,7 +117,7 @@ class Client:
         if getattr(self.local, "of", None) != self.server.generation:
             self.close()
             if self.unix:
-                self.local.c = UnixConnection(self.unix if isinstance(self.unix, str) else self.server.unix, PATIENCE + 20)
+                self.local.c = program.UnixConnection(self.unix, PATIENCE + 20)
             else:
                 self.local.c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE + 20)
             self.local.of = self.server.generation
@@ -356,7 +248,7 @@ class Case(unittest.TestCase):
             cls.server.start()
             cls.api = cls.server.client()
         except BaseException:
-            cls.server.remove()
+            cls.server.__exit__()
             cls.receiver.stop()
             raise
 
@@ -365,11 +257,11 @@ class Case(unittest.TestCase):
         """Whatever the tests did, the server ends in order and its store is sound."""
         try:
             code = cls.server.stop()
-            assert code == 0, "exit code %s\n%s" % (code, "\n".join(cls.server.log[-30:]))
+            assert code == 0, "exit code %s\n%s" % (code, cls.server.log()[-3000:])
             code, out, err = cls.server.check()
             assert code == 0 and "clean" in out, "check: %d\n%s%s" % (code, out, err)
         finally:
-            cls.server.remove()
+            cls.server.__exit__()
             cls.receiver.stop()
             Verifier.stop()
 
