@@ -44,6 +44,9 @@ void hl_framing_survey(struct hl_headers *list, struct hl_framing *f)
 		if (value.len)
 			list->v[i].value_at = (uint16_t)(value.ptr - list->bytes.data);
 		switch (h.name.len) {
+		case 0:
+			f->nameless = true;
+			break;
 		case 4:
 			if (hl_str_ieq(h.name, HL_STR("host"))) {
 				f->hosts++;

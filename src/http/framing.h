@@ -8,6 +8,7 @@ struct hl_framing {
 	unsigned hosts;           /* Host fields */
 	unsigned encodings;       /* Transfer-Encoding fields */
 	bool upgrade;             /* an Upgrade field is there */
+	bool nameless;            /* a field without a name (llhttp takes it) */
 	struct hl_str host, encoding, expect; /* values; of several fields, the last */
 };
 

@@ -114,7 +114,9 @@ static int on_header_value(llhttp_t *p, const char *at, size_t len)
 		m->span = SPAN_VALUE;
 		return 0;
 	}
-	e->value_len = (uint16_t)(offset + len - e->value_at);
+	if (e->value_at + e->value_len != offset)
+		return refuse(m, 400, "a field is malformed"); /* a second value under one name */
+	e->value_len = (uint16_t)(e->value_len + len);
 	return 0;
 }
 
@@ -260,7 +262,7 @@ static bool run(struct hl_message *m, size_t at, size_t n)
 	int rc = llhttp_execute(p, m->headers.bytes.data + at, n);
 	if (rc == HPE_OK || (rc == HPE_PAUSED && m->ended_seen && llhttp_get_error_pos(p) == m->headers.bytes.data + at + n))
 		return true;
-	if (rc == HPE_USER)
+	if (m->reason) /* a callback refused; llhttp has a code of its own for each of them */
 		bad(m, m->status, m->reason);
 	else if (rc == HPE_INVALID_VERSION)
 		bad(m, 505, "the HTTP version is not supported");
@@ -326,6 +328,8 @@ static enum hl_step head_complete(struct hl_message *m)
 	m->minor = p->http_minor;
 	if (p->http_major != 1 || p->http_minor > 1)
 		return bad(m, 505, "the HTTP version is not supported");
+	if (f.nameless)
+		return bad(m, 400, "a field has no name");
 	if (f.encodings && (f.encodings > 1 || !hl_str_ieq(f.encoding, HL_STR("chunked"))))
 		return bad(m, 400, "Transfer-Encoding must be exactly \"chunked\"");
 	if (f.encodings && m->content_length >= 0)
@@ -378,8 +382,7 @@ static enum hl_step step_head(struct hl_message *m, struct hl_str *in)
 		if (n == 0)
 			return HL_STEP_MORE;
 		if (m->head_len + n > m->limits->head_max)
-			return m->headers.n == 0 && m->kind == HL_MESSAGE_REQUEST
-					? bad(m, 414, "the request target is too long") : bad(m, 431, "the head is too large");
+			return bad(m, 431, "the head is too large");
 		hl_buf_add(b, in->ptr, n);
 		if (!hl_buf_ok(b))
 			return bad(m, 503, "out of memory");
