@@ -98,8 +98,8 @@ static bool choose_account(struct hl_call *c)
 		hl_call_problem(c, &p);
 		return false;
 	}
-	if (rc) /* account default of a store that is not a moment old */
-		return refuse(c, HL_PROBLEM_BUSY);
+	if (rc) /* a key without its account: not a state anything here leads to */
+		return refuse(c, HL_PROBLEM_INTERNAL);
 	if (a.disabled && !admin)
 		return refuse(c, HL_PROBLEM_ACCOUNT_DISABLED);
 	c->account = a.number;

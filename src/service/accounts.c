@@ -59,15 +59,22 @@ static void row_from_account(const struct hl_account *a, struct hl_account_row *
 	};
 }
 
+/* Account 1 as it is before anybody changed it. */
+static struct hl_account default_account(hl_ms_t now_ms)
+{
+	return (struct hl_account){
+		.number = HL_ACCOUNT_DEFAULT, .id = HL_STR("default"), .name = HL_STR("Default"), .tier = HL_STR(""),
+		.email = HL_STR(""), .preferred_currency = HL_STR(""), .created_at_ms = now_ms, .updated_at_ms = now_ms,
+	};
+}
+
 void hl_account_default_put(struct hl_txn *txn, hl_ms_t now_ms)
 {
 	struct hl_account_row row;
+	struct hl_account a = default_account(now_ms);
 	if (hl_account_row_get(txn, HL_ACCOUNT_DEFAULT, &row))
 		return;
-	row = (struct hl_account_row){
-		.number = HL_ACCOUNT_DEFAULT, .id = HL_STR("default"), .name = HL_STR("Default"),
-		.created_at_ms = now_ms, .updated_at_ms = now_ms,
-	};
+	row_from_account(&a, &row);
 	hl_account_row_put(txn, &row);
 }
 
@@ -83,6 +90,17 @@ static bool own(struct hl_arena *arena, struct hl_account *a)
 			return false;
 	}
 	return true;
+}
+
+/* Account 1 is there from the first moment, its row a few milliseconds later (service.c). */
+static int absent(struct hl_service *s, struct hl_txn *txn, bool is_default, struct hl_account *out)
+{
+	if (hl_txn_status(txn))
+		return hl_txn_status(txn);
+	if (!is_default)
+		return HL_ENOTFOUND;
+	*out = default_account(hl_env_wall_ms(s->env));
+	return HL_OK;
 }
 
 /* Remembers what was read. Without memory the next reader reads again. */
@@ -112,7 +130,7 @@ int hl_account_get(struct hl_service *s, uint32_t number, struct hl_account *out
 	}
 	struct hl_txn *txn = hl_store_read(s->store);
 	if (!hl_account_row_get(txn, number, &row))
-		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
+		return absent(s, txn, number == HL_ACCOUNT_DEFAULT, out);
 	hl_account_from_row(&row, out);
 	remember(s, out);
 	return HL_OK;
@@ -128,7 +146,7 @@ int hl_account_find(struct hl_service *s, struct hl_str id, struct hl_account *o
 		return HL_ENOTFOUND;
 	struct hl_txn *txn = hl_store_read(s->store);
 	if (!hl_account_row_find(txn, id, &row))
-		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
+		return absent(s, txn, hl_str_eq(id, HL_STR("default")), out);
 	hl_account_from_row(&row, out);
 	remember(s, out);
 	return HL_OK;

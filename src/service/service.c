@@ -19,10 +19,12 @@ static int default_apply(struct hl_change *c, struct hl_txn *txn)
 /* A store that is new, or was made by the library alone, has no account yet. */
 static int default_account(struct hl_service *s, struct hl_err *err)
 {
-	struct hl_account a;
-	int rc = hl_account_get(s, HL_ACCOUNT_DEFAULT, &a);
-	if (rc != HL_ENOTFOUND)
-		return rc ? hl_err_set(err, rc, "read account default: %s", hl_strerror(rc)) : HL_OK;
+	struct hl_account_row row;
+	struct hl_txn *txn = hl_store_read(s->store);
+	if (hl_account_row_get(txn, HL_ACCOUNT_DEFAULT, &row))
+		return HL_OK;
+	if (hl_txn_status(txn))
+		return hl_err_set(err, hl_txn_status(txn), "read account default: %s", hl_strerror(hl_txn_status(txn)));
 	struct hl_change *c = hl_change_new(s, default_apply, NULL, NULL, NULL);
 	if (!c)
 		return hl_err_set(err, HL_ENOMEM, "no memory for account default");
