@@ -96,6 +96,7 @@ static void on_drained(void *data)
 	hl_server_close(l->server, on_server_closed, l);
 }
 
+/* The last delivery was answered: let the answer out. */
 static void end(struct listen *l)
 {
 	if (l->ending)
@@ -104,10 +105,15 @@ static void end(struct listen *l)
 	hl_server_drain(l->server, on_drained, l);
 }
 
+/* Whoever waits for a delayed answer waits in vain. */
 static void on_signal(uv_signal_t *s, int number)
 {
+	struct listen *l = s->data;
 	(void)number;
-	end(s->data);
+	if (l->ending)
+		return;
+	l->ending = true;
+	hl_server_close(l->server, on_server_closed, l);
 }
 
 static void answer(struct listen *l, struct hl_request *r)

@@ -30,7 +30,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FATAL_GRACE_MS = 2000, SIGNALS = 3, FILES_SPARE = 128 };
+enum { ACCOUNT_WAIT_MS = 10000, FATAL_GRACE_MS = 2000, SIGNALS = 3, FILES_SPARE = 128 };
 
 enum state { STARTING, RUNNING, DRAINING, CLOSING, ENDED };
 
@@ -252,6 +252,21 @@ static bool admit_peer(void *data, int fd)
 	return false;
 }
 
+/* On a new store the service has account "default" made, which takes a commit. Nobody is let in before it is there. */
+static int await_account(struct serve *s, struct hl_err *err)
+{
+	struct hl_account a;
+	hl_ms_t deadline = hl_env_mono_ms(&hl_env_real) + ACCOUNT_WAIT_MS;
+	int rc;
+	while ((rc = hl_account_get(s->service, HL_ACCOUNT_DEFAULT, &a)) == HL_ENOTFOUND && s->state == STARTING) {
+		if (hl_env_mono_ms(&hl_env_real) > deadline || !uv_run(&s->loop, UV_RUN_ONCE))
+			return hl_err_set(err, HL_EIO, "the store does not take account \"default\"");
+	}
+	if (rc || s->state != STARTING)
+		return hl_err_set(err, rc ? rc : HL_EFATAL, "the store failed");
+	return HL_OK;
+}
+
 static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 {
 	struct hl_buf own = { 0 };
@@ -270,6 +285,8 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 		return rc;
 	const struct hl_service_options so = { .tiers = &s->config->tiers };
 	rc = hl_service_open(&s->service, s->dispatcher, &so, err);
+	if (rc == HL_OK)
+		rc = await_account(s, err);
 	if (rc)
 		return rc;
 	const struct hl_api_options ao = {

@@ -57,7 +57,7 @@ class Server:
         self._key = None
 
     def __enter__(self):
-        return self.start()
+        return self if self.process else self.start()
 
     def __exit__(self, *exc):
         if self.process and self.process.poll() is None:
