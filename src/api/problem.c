@@ -59,8 +59,8 @@ static enum hl_problem_kind kind_of(int code)
 struct hl_problem hl_problem_from(int code, const struct hl_err *err)
 {
 	struct hl_problem p = { .kind = kind_of(code) };
-	/* What happened inside is for the log, not for callers. */
-	if (err && err->code == code && p.kind != HL_PROBLEM_INTERNAL) {
+	/* What happened inside is for the log, not for callers; and whatever is not theirs is absent in the same words. */
+	if (err && err->code == code && p.kind != HL_PROBLEM_INTERNAL && p.kind != HL_PROBLEM_NOT_FOUND) {
 		p.detail = hl_str_from(err->text);
 		if (err->field[0] == '/')
 			p.pointer = hl_str_from(err->field);

@@ -69,6 +69,8 @@ static void replay(struct hl_call *c)
 		what.webhook = (uint32_t)webhook;
 		what.idempotency = hl_call_expect(c, 202, write_one);
 		rc = hl_event_replay(c->api->dispatcher, c->account, &what, published, c, &err);
+		if (rc == HL_ENOTFOUND && err.field[0]) /* of another account: the same words as for no id at all */
+			rc = hl_read_fail(&r, &f, "is not the id of a webhook");
 	}
 	if (rc)
 		hl_call_fail(c, rc, &err);

@@ -175,7 +175,7 @@ static int read_retry(struct input *in, const struct hl_json_field *f)
 		rc = read_delays(in, f, &retry);
 	else if (f->value.type == HL_JSON_STRING) {
 		rc = hl_read_name(in->r, f, hl_retry_parse, "exponential, hourly, or an array of seconds", &kind);
-		if (!rc && kind == HL_RETRY_DELAYS)
+		if (!rc && kind != HL_RETRY_EXPONENTIAL && kind != HL_RETRY_HOURLY)
 			rc = hl_read_fail(in->r, f, "must be one of exponential, hourly, or an array of seconds");
 		retry.kind = (enum hl_retry_kind)kind;
 	}

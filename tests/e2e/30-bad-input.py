@@ -34,7 +34,7 @@ class BadInput(harness.Case):
         cls.w = cls.api.webhook(cls.receiver.url + "/ok/target", event_types=["none"], enabled=False)
 
     def test_malformed_json(self):
-        good = event(data={"a": [1, "x", True, None, 1.5e3]})
+        good = b'{"type":"bad","data":{"a":[1,"x",true,null,1.5e3]}}'
         bodies = [good[:n] for n in range(1, len(good))]                     # truncated everywhere
         bodies += [b"", b" ", b"nul", b"{", b"}", b"[]]", b"{}{}", b"{} x", b"{,}", b"{\"a\"}", b"{\"a\":}", b"{\"a\":1,}", b"{'a':1}",
                    b"{a:1}", b"\xef\xbb\xbf" + good, good + b"\x00", good.replace(b"null", b"NaN"), good.replace(b"null", b"Infinity"),
@@ -43,7 +43,8 @@ class BadInput(harness.Case):
                    good.replace(b"1.5e3", b"0x10"), good.replace(b"1.5e3", b"1_0"), good.replace(b'"x"', b'"\n"'),
                    good.replace(b'"x"', b'"\\x41"'), good.replace(b'"x"', b'"\\u12"'), good.replace(b'"x"', b'"\x1f"')]
         for body in bodies:
-            self.expect(self.api.post("/v1/events", body), 400, "bad_json")
+            a = self.api.post("/v1/events", body)
+            self.assertEqual((a.status, a.json.get("code")), (400, "bad_json"), body)
 
     def test_not_utf8(self):
         for bad in (b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\xe2\x82", b"\xf8\x88\x80\x80\x80"):
@@ -164,10 +165,10 @@ class BadInput(harness.Case):
                            ("/v1/events?since=yesterday", "since"), ("/v1/events?until=2026-99-01T00:00:00Z", "until"),
                            ("/v1/events?since=2026-01-01", "since"), ("/v1/events?type=a%20b", "type"), ("/v1/events?type=", "type"),
                            ("/v1/deliveries?status=lost", "status"), ("/v1/deliveries?webhook=x", "webhook"), ("/v1/deliveries?event=1", "event"),
-                           ("/v1/webhooks?state=x", "state"), ("/v1/webhooks?dialect=x", "dialect"), ("/v1/keys?account=a%20b", "account"),
+                           ("/v1/webhooks?state=x", "state"), ("/v1/webhooks?dialect=x", "dialect"),
                            ("/v1/webhooks/%s?x=1" % self.w["id"], "x"), ("/v1/webhooks/%s/stats?x=1" % self.w["id"], "x")):
-            a = self.expect(self.api.get(path), 400, "bad_parameter")
-            self.assertEqual(a.json["parameter"], name, path)
+            a = self.api.get(path)
+            self.assertEqual((a.status, a.json.get("code"), a.json.get("parameter")), (400, "bad_parameter", name), path)
         self.assertEqual(self.expect(self.api.post("/v1/events?x=1", event()), 400, "bad_parameter").json["parameter"], "x")
         self.expect(self.api.delete("/v1/webhooks/%s?drop_history=maybe" % self.w["id"]), 400, "bad_parameter")
 
