@@ -325,6 +325,7 @@ class Serve(unittest.TestCase):
             s.start()
             r.wait(2)
             self.assertEqual(r.records[0]["headers"]["webhook-id"], r.records[1]["headers"]["webhook-id"])
+            s.kill()
 
     def test_drain_lets_an_attempt_end(self):
         with Receiver() as r, Server(HOOKLINE) as s:
