@@ -1,0 +1,57 @@
+"""tools/quickstart in a copy of the sources: a build from nothing, a verified delivery, a second run that takes up what is
+there, and the way to stop it."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+from program import clean_env  # noqa: E402
+
+WANTED = ["include", "src", "subprojects", "tools", "meson.build", "meson_options.txt", "tests/lib"]
+
+
+class Quickstart(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="hlq-", dir="/tmp")
+        for name in WANTED:
+            source, dest = os.path.join(ROOT, name), os.path.join(self.folder, name)
+            if os.path.isdir(source):
+                shutil.copytree(source, dest, symlinks=True)
+            else:
+                shutil.copy(source, dest)
+
+    def tearDown(self):
+        self.run_it("stop")
+        shutil.rmtree(self.folder)
+
+    def run_it(self, *args):
+        env = clean_env(HOOKLINE_PORT="28420")
+        p = subprocess.run([os.path.join(self.folder, "tools", "quickstart")] + list(args), capture_output=True, text=True,
+                           env=env, cwd="/", timeout=900)
+        return p.returncode, p.stdout + p.stderr
+
+    def test_twice(self):
+        for n in (1, 2):
+            code, out = self.run_it()
+            self.assertEqual(code, 0, out)
+            self.assertIn("signature ok", out)
+            self.assertIn('"data":{"order": 17, "total": 19.90, "note": "delivered byte for byte"}', out)
+            self.assertIn("export HOOKLINE_URL=http://127.0.0.1:", out)
+            self.assertEqual("registered before" in out, n == 2)
+        data = os.path.join(self.folder, "data")
+        hookline = os.path.join(self.folder, "build", "release", "src", "main", "hookline")
+        p = subprocess.run([hookline, "check", data], capture_output=True, text=True, env=clean_env())
+        self.assertIn("events 2, deliveries 2 (pending 0)", p.stdout)
+        code, out = self.run_it("stop")
+        self.assertEqual((code, out.count("stopped the")), (0, 2), out)
+        self.assertFalse(os.path.exists(os.path.join(data, "control.sock")))
+        p = subprocess.run([hookline, "check", data], capture_output=True, text=True, env=clean_env())
+        self.assertIn("\nclean\n", p.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
