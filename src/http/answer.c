@@ -275,15 +275,15 @@ size_t hl_response_unwritten(const struct hl_request *r)
 static const char *problem_code(unsigned status)
 {
 	switch (status) {
-	case 408: return "request_timeout";
-	case 413: return "body_too_large";
+	case 408: return "timeout";
+	case 413: return "too_large";
 	case 414: return "target_too_long";
 	case 417: return "expectation_failed";
 	case 431: return "head_too_large";
 	case 501: return "method_not_supported";
-	case 503: return "overloaded";
+	case 503: return "busy";
 	case 505: return "version_not_supported";
-	default: return "malformed_request";
+	default: return "bad_request";
 	}
 }
 

@@ -137,9 +137,18 @@ class Client:
             if content_type:
                 h["Content-Type"] = content_type
         h.update(headers or {})
+        used = getattr(self.local, "of", None) == self.server.generation
+        try:
+            return self.exchange(method, path, body, h)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            if not used or method not in ("GET", "HEAD"):
+                raise
+            return self.exchange(method, path, body, h)     # the server had closed an idle connection
+
+    def exchange(self, method, path, body, headers):
         try:
             c = self.connection()
-            c.request(method, path, body, h)
+            c.request(method, path, body, headers)
             r = c.getresponse()
             got = Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
             if r.will_close:

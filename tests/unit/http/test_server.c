@@ -364,12 +364,12 @@ static void malformed_heads(void **state)
 	static const struct {
 		const char *request, *status, *code;
 	} t[] = {
-		{ "GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "malformed_request" },
+		{ "GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "bad_request" },
 		{ "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET("/smuggled"),
-			"400 Bad Request", "malformed_request" },
+			"400 Bad Request", "bad_request" },
 		{ "TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", "501 Not Implemented", "method_not_supported" },
 		{ "GET / HTTP/2.0\r\nHost: h\r\n\r\n", "505 HTTP Version", "version_not_supported" },
-		{ "\x16\x03\x01\x02", "400 Bad Request", "malformed_request" },
+		{ "\x16\x03\x01\x02", "400 Bad Request", "bad_request" },
 	};
 	struct fixture f;
 	set_up(&f);
