@@ -1,7 +1,7 @@
 /* The text of a key: making one, and telling its number. Whether it is a good key is decided in keys.c.
  *
  * The check digits come first: a text that fails them was mistyped or cut, and costs no look-up. */
-#include "service/keys.h"
+#include "service/key_text.h"
 
 #include "base/check.h"
 #include "base/codec.h"

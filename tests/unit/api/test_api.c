@@ -355,12 +355,60 @@ static void test_servers(void **state)
 	expect_problem(f, 422, "invalid");
 }
 
+/* Three pages there and back, and a cursor that is carried elsewhere. */
+static void test_pages(void **state)
+{
+	struct fixture *f = *state;
+	char target[200], pages[3][4][40], cursor[64];
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(admin(f, "POST", "/v1/webhooks", "{\"url\":\"http://127.0.0.1:9999/\"}"), 201);
+	snprintf(target, sizeof(target), "/v1/webhooks?limit=3");
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(admin(f, "GET", target, NULL), 200);
+		json_t *data = json_object_get(f->last.json, "data"), *next = json_object_get(f->last.json, "next_cursor");
+		assert_int_equal(json_array_size(data), i < 2 ? 3 : 1);
+		for (size_t k = 0; k < json_array_size(data); k++)
+			snprintf(pages[i][k], 40, "%s", json_string_value(json_object_get(json_array_get(data, k), "id")));
+		assert_int_equal(json_is_string(next), i < 2);
+		assert_int_equal(json_is_string(json_object_get(f->last.json, "prev_cursor")), i > 0);
+		assert_int_equal(f->last.json && strstr(f->last.head, "rel=\"next\"") != NULL, i < 2);
+		if (i < 2)
+			snprintf(target, sizeof(target), "/v1/webhooks?limit=3&cursor=%s", json_string_value(next));
+	}
+	for (int i = 1; i >= 0; i--) {
+		snprintf(cursor, sizeof(cursor), "%s", text_of(f, "prev_cursor"));
+		snprintf(target, sizeof(target), "/v1/webhooks?limit=3&cursor=%s", cursor);
+		assert_int_equal(admin(f, "GET", target, NULL), 200);
+		json_t *data = json_object_get(f->last.json, "data");
+		assert_int_equal(json_array_size(data), 3);
+		for (size_t k = 0; k < 3; k++)
+			assert_string_equal(json_string_value(json_object_get(json_array_get(data, k), "id")), pages[i][k]);
+	}
+	assert_true(json_is_null(json_object_get(f->last.json, "prev_cursor")));
+	/* other filters, another list, another account, one letter changed */
+	static const char *const elsewhere[] = { "/v1/webhooks?state=paused&", "/v1/events?" };
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(target, sizeof(target), "%scursor=%s", elsewhere[i], cursor);
+		admin(f, "GET", target, NULL);
+		expect_problem(f, 400, "bad_parameter");
+		assert_string_equal(text_of(f, "parameter"), "cursor");
+	}
+	assert_int_equal(admin(f, "POST", "/v1/accounts", "{\"id\":\"acme\"}"), 201);
+	snprintf(target, sizeof(target), "/v1/webhooks?cursor=%s", cursor);
+	ask(f, f->admin, "GET", target, NULL, "Hookline-Account: acme\r\n");
+	expect_problem(f, 400, "bad_parameter");
+	target[strlen(target) - 3] ^= 1;
+	admin(f, "GET", target, NULL);
+	expect_problem(f, 400, "bad_parameter");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(test_keys), T(test_accounts), T(test_http), T(test_bad_bodies), T(test_bad_queries), T(test_idempotency),
 		T(test_limits), T(test_health), T(test_metrics), T(test_event_types), T(test_servers),
+		T(test_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* The form of a key, its check digits, and the names of scopes. */
-#include "service/keys.h"
+#include "service/key_text.h"
 
 #include "base/codec.h"
 #include "base/str.h"
