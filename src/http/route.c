@@ -184,11 +184,6 @@ void hl_exchange_resolve(struct hl_exchange *x)
 		got_addresses(x, addrs, n);
 		return;
 	}
-	if (rc == HL_EDNS) {
-		x->result.dns_ms = 0;
-		hl_exchange_fail(x, HL_CLASS_DNS, "the name does not resolve");
-		return;
-	}
 	x->phase_ms = hl_env_mono_ms(x->client->env);
 	rc = hl_resolve_start(r, &x->resolve, url->host, on_resolved, x);
 	if (rc)
