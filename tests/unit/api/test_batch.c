@@ -1,6 +1,9 @@
 /* Batches over a socket: order, bad entries, both forms, byte by byte, more than fits in flight. */
 #include "api_test.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
 static int send_batch(struct fixture *f, const char *type, const char *body, size_t len, size_t piece, const char *more)
 {
 	size_t cap = len + 1024;
@@ -129,11 +132,35 @@ static void test_expect(void **state)
 	expect_line(f, 0, 202);
 }
 
+/* Clients that leave at every point of a request: what was handed over is stored, the rest is forgotten, nothing leaks
+ * (teardown insists that no call is open). */
+static void test_gone(void **state)
+{
+	struct fixture *f = *state;
+	char text[2048];
+	int n = snprintf(text, sizeof(text), "POST /v1/events/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+			"Content-Type: application/x-ndjson\r\nContent-Length: 100000\r\n\r\n", f->admin);
+	for (int i = 0; i < 20; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "{\"type\":\"a\",\"data\":%d}\n", i);
+	for (int cut = 10; cut <= n; cut += (n - 10) / 10) {
+		struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(f->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		assert_int_equal(send(fd, text, (size_t)cut, 0), cut);
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+		close(fd);
+		loop_run_for(&f->loop, 5);
+	}
+	assert_int_equal(admin(f, "GET", "/v1/accounts/default", NULL), 200);
+	json_int_t events = json_integer_value(json_object_get(json_object_get(f->last.json, "totals"), "events"));
+	assert_true(events >= 20 && events <= 10 * 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_mixed), T(test_many), T(test_broken), T(test_too_large), T(test_expect),
+		T(test_mixed), T(test_many), T(test_broken), T(test_too_large), T(test_expect), T(test_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
