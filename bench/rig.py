@@ -294,14 +294,12 @@ class Server:
                 for k, n in (("anon_mib", "RssAnon"), ("file_mib", "RssFile"))}
 
     def cpu_s(self):
-        """Processor seconds by thread name."""
-        out = {}
-        tick = os.sysconf("SC_CLK_TCK")
+        """Processor seconds so far of the loop's thread and of the others (storage)."""
+        out = {"loop": 0, "storage": 0}
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            text = (task / "stat").read_text()
-            fields = text.rsplit(")", 1)[1].split()
-            name = text[text.index("(") + 1:text.rindex(")")]
-            out[name] = out.get(name, 0) + (int(fields[11]) + int(fields[12])) / tick
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            who = "loop" if int(task.name) == self.process.pid else "storage"
+            out[who] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         return out
 
     def wakeups(self):

@@ -36,6 +36,7 @@ class Row:
 
 
 median = statistics.median
+EQUAL = {"delivery.max_in_flight": CONNECTIONS, "delivery.max_slow": CONNECTIONS} # as many connections as wrk
 
 
 # ---- delivering
@@ -67,7 +68,7 @@ def deliver_once(server, nginx, seconds):
 
 def beside_wrk(plan, name, tls, least, goal):
     nginx = rig.Nginx(tls)
-    settings = {"delivery.max_in_flight": CONNECTIONS} | ({"tls.ca_file": nginx.cert} if tls else {})
+    settings = EQUAL | ({"tls.ca_file": nginx.cert} if tls else {})
     server = rig.Server(settings)
     headers, body = rig.caught(server)
     server.webhook(nginx.url + "/", max_in_flight=CONNECTIONS)
@@ -156,7 +157,7 @@ log {{ source(s); destination(d); flags(flow-control); }};
 
 def fanout(plan):
     nginx = rig.Nginx()
-    server = rig.Server({"delivery.max_in_flight": CONNECTIONS})
+    server = rig.Server(EQUAL)
     headers, body = rig.caught(server)
     webhooks, events = 1000, plan.pick(60, 200)
     server.webhooks({"url": f"{nginx.url}/{i}"} for i in range(webhooks))
