@@ -1,4 +1,4 @@
-/* The fields that frame a message: found in one pass, by length first. */
+/* The end of a head, and the fields that frame a message: each found in one pass. */
 #include "http/framing.h"
 #include "base/str.h"
 
@@ -70,4 +70,30 @@ void hl_framing_survey(struct hl_headers *list, struct hl_framing *f)
 			break;
 		}
 	}
+}
+
+size_t hl_framing_scan(uint8_t *line, struct hl_str in, bool *out_end)
+{
+	size_t i = 0;
+	*out_end = false;
+	while (i < in.len) {
+		if (*line == HL_LINE_MIDDLE) {
+			const char *nl = memchr(in.ptr + i, '\n', in.len - i);
+			if (!nl)
+				return in.len;
+			i = (size_t)(nl - in.ptr) + 1;
+			*line = HL_LINE_START;
+			continue;
+		}
+		char c = in.ptr[i];
+		if (*line == HL_LINE_START && (c == ' ' || c == '\t'))
+			return SIZE_MAX;
+		if (c == '\n') {
+			*out_end = true;
+			return i + 1;
+		}
+		*line = *line == HL_LINE_START && c == '\r' ? HL_LINE_CR : HL_LINE_MIDDLE;
+		i++;
+	}
+	return in.len;
 }

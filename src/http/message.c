@@ -29,7 +29,6 @@ enum {
 	KEEP_CAP = 8192,          /* a head buffer that grew beyond this is given back after the message */
 };
 
-enum { LINE_MIDDLE, LINE_START, LINE_CR };        /* hl_message.line */
 enum { SPAN_NONE, SPAN_NAME, SPAN_VALUE };        /* hl_message.span */
 
 const struct hl_message_limits hl_request_limits = { 16384, 8192, 64, 0 };
@@ -53,6 +52,12 @@ static void move(struct hl_message *m, enum hl_message_state to)
 	};
 	HL_CHECK(edges[m->state] & 1u << to);
 	m->state = to;
+}
+
+static const char *reason_of(const llhttp_t *p)
+{
+	const char *reason = llhttp_get_error_reason(p);
+	return reason && *reason ? reason : "malformed message";
 }
 
 static enum hl_step bad(struct hl_message *m, unsigned status, const char *reason)
@@ -185,7 +190,7 @@ static void begin_head(struct hl_message *m)
 	m->chunked = m->keep_alive = m->expects_continue = m->until_eof = false;
 	m->content_length = -1;
 	m->head_seen = m->ended_seen = m->stopped = false;
-	m->line = LINE_MIDDLE;
+	m->line = HL_LINE_MIDDLE;
 	m->span = SPAN_NONE;
 	m->target_at = m->target_len = 0;
 }
@@ -227,34 +232,6 @@ bool hl_message_started(const struct hl_message *m)
 
 /* ---- the head -------------------------------------------------------------------------------------------------------- */
 
-/* How much of `in` belongs to the head; *out_end when that reaches its last byte. SIZE_MAX for a folded line: what the
- * field's value is would be a matter of opinion. */
-static size_t scan_head(struct hl_message *m, struct hl_str in, bool *out_end)
-{
-	size_t i = 0;
-	*out_end = false;
-	while (i < in.len) {
-		if (m->line == LINE_MIDDLE) {
-			const char *nl = memchr(in.ptr + i, '\n', in.len - i);
-			if (!nl)
-				return in.len;
-			i = (size_t)(nl - in.ptr) + 1;
-			m->line = LINE_START;
-			continue;
-		}
-		char c = in.ptr[i];
-		if (m->line == LINE_START && (c == ' ' || c == '\t'))
-			return SIZE_MAX;
-		if (c == '\n') {
-			*out_end = true;
-			return i + 1;
-		}
-		m->line = m->line == LINE_START && c == '\r' ? LINE_CR : LINE_MIDDLE;
-		i++;
-	}
-	return in.len;
-}
-
 /* Lets llhttp read the n bytes of head from offset `at` on. */
 static bool run(struct hl_message *m, size_t at, size_t n)
 {
@@ -267,8 +244,7 @@ static bool run(struct hl_message *m, size_t at, size_t n)
 	else if (rc == HPE_INVALID_VERSION)
 		bad(m, 505, "the HTTP version is not supported");
 	else
-		bad(m, 400, llhttp_get_error_reason(p) && *llhttp_get_error_reason(p) ? llhttp_get_error_reason(p)
-				: "malformed message");
+		bad(m, 400, reason_of(p));
 	return false;
 }
 
@@ -376,7 +352,7 @@ static enum hl_step step_head(struct hl_message *m, struct hl_str *in)
 		if (b->len == 0 && !skip_blank(m, in))
 			return HL_STEP_BAD;
 		bool end;
-		size_t n = scan_head(m, *in, &end), at = b->len;
+		size_t n = hl_framing_scan(&m->line, *in, &end), at = b->len;
 		if (n == SIZE_MAX)
 			return bad(m, 400, "folded header lines are not allowed");
 		if (n == 0)
@@ -434,8 +410,7 @@ static enum hl_step step_body(struct hl_message *m, struct hl_str *in)
 		m->chunk = HL_STR_NONE;
 		int rc = llhttp_execute(p, from, in->len);
 		if (rc != HPE_OK && rc != HPE_PAUSED)
-			return bad(m, 400, llhttp_get_error_reason(p) && *llhttp_get_error_reason(p)
-					? llhttp_get_error_reason(p) : "malformed body");
+			return bad(m, 400, reason_of(p));
 		m->stopped = rc == HPE_PAUSED;
 		size_t used = m->stopped ? (size_t)(llhttp_get_error_pos(p) - from) : in->len;
 		in->ptr += in->ptr ? used : 0;
@@ -463,7 +438,7 @@ enum hl_step hl_message_step(struct hl_message *m, struct hl_str *in)
 		return step_head(m, in);
 	case HL_MESSAGE_HEAD_DONE:
 		move(m, HL_MESSAGE_IN_BODY);
-		return step_body(m, in);
+		/* fall through */
 	case HL_MESSAGE_IN_BODY:
 		return step_body(m, in);
 	case HL_MESSAGE_ENDED:

@@ -12,12 +12,14 @@
 #include "net/listener.h"
 #include <stdlib.h>
 
+enum { ACCEPT_AGAIN_MS = 100 };
 enum server_state { OPEN, DRAINING, DRAINED, CLOSING };
 
 struct hl_server {
 	enum server_state state;
 	struct hl_connection_hub hub;
 	struct hl_listener listener;
+	struct hl_deadline accept_again; /* set when a connection could not be taken for want of memory */
 	bool listening;              /* the listener is not closed yet */
 	bool listener_closing;
 	bool hub_closing;
@@ -50,8 +52,11 @@ static void on_connection(struct hl_listener *l, struct hl_listener_socket *sock
 {
 	struct hl_server *s = l->data;
 	struct hl_connection *c = hl_connection_create(&s->hub, socket->is_pipe);
-	if (!c)
-		return; /* out of memory: offered again when a connection goes */
+	if (!c) {
+		int rc = hl_deadline_set(&s->hub.deadlines, &s->accept_again, ACCEPT_AGAIN_MS);
+		(void)rc; /* without memory for that too, it is offered again when another connection goes */
+		return;
+	}
 	if (hl_listener_accept(socket, &c->stream)) {
 		hl_connection_close(c);
 		return;
@@ -61,6 +66,13 @@ static void on_connection(struct hl_listener *l, struct hl_listener_socket *sock
 	const struct hl_server_options *o = &s->hub.o;
 	if (o->admit && (uv_fileno((uv_handle_t *)&c->stream, &fd) || !o->admit(o->admit_data, fd)))
 		hl_connection_close(c);
+}
+
+static void on_accept_again(struct hl_deadline *d)
+{
+	struct hl_server *s = HL_CONTAINER_OF(d, struct hl_server, accept_again);
+	if (s->listening && !s->listener_closing)
+		hl_listener_resume(&s->listener);
 }
 
 static void on_gone(struct hl_connection_hub *hub, bool accepted)
@@ -93,6 +105,7 @@ int hl_server_open(struct hl_server **out, uv_loop_t *loop, const struct hl_serv
 		return hl_err_set(err, rc, "out of memory");
 	}
 	s->hub.on_gone = on_gone;
+	hl_deadline_init(&s->accept_again, on_accept_again);
 	hl_listener_init(&s->listener, loop, opt.connections_max, on_connection, s);
 	s->listening = true;
 	*out = s;
@@ -164,6 +177,7 @@ static void step_down(struct hl_server *s)
 		s->on_drained(s->on_drained_data);
 	} else if (s->state == CLOSING && !s->hub_closing) {
 		s->hub_closing = true;
+		hl_deadline_remove(&s->hub.deadlines, &s->accept_again);
 		hl_connection_hub_close(&s->hub, on_hub_closed, s);
 	}
 }
