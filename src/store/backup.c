@@ -117,6 +117,8 @@ static int copy_all(struct backup *b, struct hl_err *err)
 	char data[PATH_MAX];
 	int rc = path_join(data, b->o->dest, "data.mdb", err);
 	rc = rc ? rc : hl_store_copy(b->store, b->o->dest, b->o->compact, err);
+	if (!rc && chmod(data, 0600))
+		rc = hl_err_errno(err, errno, "backup: %s", data);
 	rc = rc ? rc : sync_path(data, err);
 	if (!rc && b->o->with_key)
 		rc = write_key(b->key_file, b->copy_key, err);
