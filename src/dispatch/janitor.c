@@ -2,8 +2,8 @@
  *
  *   index   when 16,384 rows wait, or when nothing was published for a second
  *   jobs    one slice after the other while the store holds any (cancel, drop, recover)
- *   upkeep  every minute while anything happens: retention and old idempotency buckets (as jobs), a sweep over each parked
- *           or held queue, queues that have been idle for ten minutes are forgotten
+ *   upkeep  every minute while there are queues, else every ten: old idempotency records, a retention job when there is
+ *           something to delete, a sweep over each parked or held queue; queues idle for ten minutes are forgotten
  *
  * Each kind has at most one command under way, so upkeep never crowds out anything. A crash in the middle of any of it
  * costs nothing: jobs keep their cursor in the store, index runs are repeated, sweeps start again. An idle process with
@@ -17,7 +17,7 @@
 
 enum {
 	INDEX_ROWS = 16384, INDEX_QUIET_MS = 1000, SLICE_US = 2000, UPKEEP_MS = 60000, IDLE_UPKEEP_MS = 600000,
-	QUEUE_IDLE_MS = 600000,
+	QUEUE_IDLE_MS = 600000, IDEM_SLICE = 1000,
 };
 
 struct hl_janitor {
@@ -46,6 +46,8 @@ struct hl_janitor {
 	/* upkeep */
 	struct hl_command upkeep_command;
 	bool upkeep_running;
+	bool idem_left;                /* old idempotency records remain */
+	bool jobs_made;                /* there is a new retention job */
 	hl_ms_t upkeep_mono_ms;
 	uint64_t seen_events;
 };
@@ -261,32 +263,44 @@ static void tick_queues(struct hl_janitor *j, hl_ms_t now)
 
 /* ---- upkeep ---- */
 
-/* Puts the periodic jobs into the store, unless the last ones are still there. */
+static bool see_first(void *data, uint64_t number, const struct hl_event_row *row)
+{
+	(void)number;
+	*(hl_ms_t *)data = row->created_at_ms;
+	return false;
+}
+
+/* Whether retention has anything to delete: the oldest event tells. */
+static bool retention_wanted(struct hl_dispatcher *d, struct hl_txn *txn, hl_ms_t before_ms)
+{
+	struct hl_event_walk walk = { .oldest_first = true };
+	struct hl_store_usage usage;
+	hl_ms_t oldest = 0;
+	if (hl_event_walk_step(txn, &walk, 1, see_first, &oldest) != 0 || oldest == 0)
+		return false;
+	hl_store_usage(d->store, &usage);
+	return oldest < before_ms || usage.used_bytes > d->set.retention_bytes;
+}
+
 static int upkeep_apply(struct hl_command *c, struct hl_txn *txn)
 {
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, upkeep_command);
 	struct hl_dispatcher *d = j->d;
 	struct hl_job_row job;
-	hl_ms_t now = hl_core_wall(d);
-	bool have[HL_JOB_N] = { false };
-	uint64_t after = 0;
-	while (hl_job_next(txn, after, &job)) {
-		after = job.number;
-		have[job.kind] = true;
-	}
+	hl_ms_t now = hl_core_wall(d), before = now - (hl_ms_t)d->set.retention_s * 1000;
+	uint64_t dropped = 0;
+	j->idem_left = !hl_idem_drop_old(txn, now, IDEM_SLICE, &dropped);
+	for (uint64_t after = 0; hl_job_next(txn, after, &job); after = job.number)
+		if (job.kind == HL_JOB_RETENTION)
+			return hl_txn_status(txn); /* the last one is not through yet */
+	if (!retention_wanted(d, txn, before))
+		return hl_txn_status(txn);
 	struct hl_numbers numbers;
 	hl_store_next_numbers(txn, &numbers);
-	if (!have[HL_JOB_RETENTION]) {
-		job = (struct hl_job_row){ .number = numbers.job++, .kind = HL_JOB_RETENTION, .created_at_ms = now,
-			.error_class = -1, .before_ms = now - (hl_ms_t)d->set.retention_s * 1000,
-			.used_max = d->set.retention_bytes };
-		hl_job_put(txn, &job);
-	}
-	if (!have[HL_JOB_IDEM]) {
-		job = (struct hl_job_row){ .number = numbers.job++, .kind = HL_JOB_IDEM, .created_at_ms = now,
-			.error_class = -1 };
-		hl_job_put(txn, &job);
-	}
+	job = (struct hl_job_row){ .number = numbers.job, .kind = HL_JOB_RETENTION, .created_at_ms = now, .error_class = -1,
+		.before_ms = before, .used_max = d->set.retention_bytes };
+	hl_job_put(txn, &job);
+	j->jobs_made = true;
 	return hl_txn_status(txn);
 }
 
@@ -295,8 +309,11 @@ static void upkeep_done(struct hl_command *c, int status)
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, upkeep_command);
 	hl_core_command_done(j->d);
 	j->upkeep_running = false;
-	if (status == 0)
+	if (status == 0 && j->idem_left)
+		j->upkeep_mono_ms = 0; /* go on at once */
+	if (status == 0 && j->jobs_made)
 		hl_janitor_wake(j->d);
+	hl_core_soon(j->d);
 }
 
 static void tick_upkeep(struct hl_janitor *j, hl_ms_t now)
@@ -306,6 +323,7 @@ static void tick_upkeep(struct hl_janitor *j, hl_ms_t now)
 	bool busy = j->d->queues.count > 0;
 	j->upkeep_mono_ms = now + (busy ? UPKEEP_MS : IDLE_UPKEEP_MS);
 	j->upkeep_running = true;
+	j->jobs_made = false;
 	j->sweep_wanted = true;
 	j->sweep_pos = 0;
 	j->upkeep_command = (struct hl_command){ .priority = HL_PRIO_JOB, .apply = upkeep_apply, .done = upkeep_done,
