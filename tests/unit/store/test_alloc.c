@@ -176,7 +176,7 @@ static void test_background(void **state)
 	for (long n = 1; !indexed || !r.done; n++) {
 		txn = begin(&f);
 		made = 0;
-		fail_at = 1 + n % 5;
+		fail_at = n % 11 == 3 && n < 600 ? 1 + n % 3 : n % 61 == 7 ? 1 : 0; /* often, then seldom */
 		bool now = false;
 		if (!indexed)
 			(void)!hl_index_step(txn, &run, 1, 20, &now);
