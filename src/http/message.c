@@ -438,7 +438,7 @@ enum hl_step hl_message_step(struct hl_message *m, struct hl_str *in)
 		return step_head(m, in);
 	case HL_MESSAGE_HEAD_DONE:
 		move(m, HL_MESSAGE_IN_BODY);
-		/* fall through */
+		return step_body(m, in);
 	case HL_MESSAGE_IN_BODY:
 		return step_body(m, in);
 	case HL_MESSAGE_ENDED:
