@@ -14,6 +14,7 @@
 
 #include "dispatch/stats.h"
 #include "dispatch/view.h"
+#include "dispatch/queues.h"
 
 #include "base/utf8.h"
 #include <stdio.h>
@@ -139,7 +140,7 @@ static void finish(struct hl_attempt_run *run, const struct hl_answer *answer)
 	}
 	hl_outcome_submit(run);
 	if (q)
-		hl_core_queue_retire(d, q);
+		hl_queues_retire(d, q);
 	hl_core_soon(d);
 }
 
@@ -151,7 +152,7 @@ static void on_answer(void *data, struct hl_exchange *x, const struct hl_exchang
 	if (r->error == HL_ECANCELED) {
 		if (run->slot.queue) {
 			hl_scheduler_drop(&d->scheduler, &run->slot);
-			hl_core_queue_retire(d, run->slot.queue);
+			hl_queues_retire(d, run->slot.queue);
 		}
 		hl_attempt_cb cb = run->cb;
 		void *cb_data = run->cb_data;

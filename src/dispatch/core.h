@@ -28,7 +28,7 @@ struct hl_transport {
 	void (*cancel)(void *data, struct hl_exchange *x);
 };
 
-/* How the dispatcher asks to be called again: hl_core_tick at or after at_mono_ms (INT64_MAX = not by time), or
+/* How the dispatcher asks to be called again: hl_engine_tick at or after at_mono_ms (INT64_MAX = not by time), or
  * in the next turn of the loop (soon). */
 struct hl_alarm {
 	void *data;
@@ -112,29 +112,7 @@ struct hl_dispatcher {
 static inline hl_ms_t hl_core_wall(const struct hl_dispatcher *d) { return hl_env_wall_ms(d->env); }
 static inline hl_ms_t hl_core_mono(const struct hl_dispatcher *d) { return hl_env_mono_ms(d->env); }
 
-/* ---- core.c: life and shared errands ---- */
-
-struct hl_core_ports {
-	struct hl_transport transport;
-	struct hl_alarm alarm;
-	const struct hl_egress *egress;
-	uv_loop_t *loop;                 /* NULL: commits are stepped by hand (hl_core_step) */
-};
-/* Opens store and engine; delivers from the first tick on. Used by dispatcher.c and by tests on virtual time. */
-HL_MUST_CHECK int hl_core_open(struct hl_dispatcher **out, const struct hl_options *o, const struct hl_core_ports *ports,
-		struct hl_err *err);
-/* What time and readiness ask for: starts attempts, wakes queues, upkeep; sets the alarm again. */
-void hl_core_tick(struct hl_dispatcher *d);
-/* End of a loop turn: gives up the read snapshot and what answers borrowed. */
-void hl_core_turn_end(struct hl_dispatcher *d);
-/* Stops starting attempts; on_drained runs when nothing is in flight or waits for the disk. */
-void hl_core_drain(struct hl_dispatcher *d, hl_ms_t grace_ms, void (*on_drained)(struct hl_dispatcher *d));
-/* After on_drained and after its ports have closed. Closes commit queue and store, frees d, calls cb. */
-void hl_core_free(struct hl_dispatcher *d, void (*cb)(void *data), void *data);
-/* An open that failed half-way: closes and frees what there is. */
-void hl_core_abandon(struct hl_dispatcher *d);
-/* Not threaded: one batch of commits. false: nothing waited. */
-bool hl_core_step(struct hl_dispatcher *d);
+/* ---- shared errands (core.c) ---- */
 
 /* Whether a change may be taken now: HL_ECLOSED, HL_EFATAL, HL_EBUSY. */
 HL_MUST_CHECK int hl_core_admit(struct hl_dispatcher *d, struct hl_err *err);
@@ -143,18 +121,11 @@ void hl_core_submit(struct hl_dispatcher *d, struct hl_command *c);
 void hl_core_command_done(struct hl_dispatcher *d);
 /* The loop's read snapshot. */
 static inline struct hl_txn *hl_core_read(struct hl_dispatcher *d) { return hl_store_read(d->store); }
-/* Runs hl_core_tick in the next turn. */
+/* Runs hl_engine_tick in the next turn. */
 static inline void hl_core_soon(struct hl_dispatcher *d) { d->alarm.soon(d->alarm.data); }
 uint64_t hl_core_generation(struct hl_dispatcher *d, uint32_t account);
 HL_MUST_CHECK int hl_core_set_generation(struct hl_dispatcher *d, uint32_t account, uint64_t generation);
 void hl_core_id(const struct hl_dispatcher *d, enum hl_id_kind kind, uint64_t number, hl_ms_t created_at_ms,
 		char out[HL_ID_CAP]);
-/* A webhook without a queue has nothing pending but what is being published right now. NULL: it has none. */
-struct hl_queue *hl_core_queue_get(struct hl_dispatcher *d, uint32_t webhook);
-/* counts: of a webhook with pending deliveries in the store, to be read by refills; NULL: it had none. NULL on ENOMEM. */
-struct hl_queue *hl_core_queue_make(struct hl_dispatcher *d, const struct hl_webhook *w, const struct hl_counts *counts);
-/* The queue leaves the map; destroyed now, or when its last attempt has ended (hl_core_queue_retire sees to that). */
-void hl_core_queue_drop(struct hl_dispatcher *d, struct hl_queue *q);
-void hl_core_queue_retire(struct hl_dispatcher *d, struct hl_queue *q);
 
 #endif

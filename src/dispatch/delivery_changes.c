@@ -4,6 +4,7 @@
 
 #include "dispatch/view.h"
 #include "dispatch/webhook_state.h"
+#include "dispatch/queues.h"
 
 #include "base/err.h"
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct change {
 
 void hl_delivery_requeue(struct hl_dispatcher *d, uint64_t number, const struct hl_delivery_row *row)
 {
-	struct hl_queue *q = hl_core_queue_get(d, row->webhook);
+	struct hl_queue *q = hl_queues_get(d, row->webhook);
 	if (hl_map_u64_get(&d->shared.claims, number))
 		return;
 	if (!q) { /* had nothing to do until now; its windows are read from the store */
@@ -173,7 +174,7 @@ static void cancel_done(struct hl_command *command, int status)
 	if (status == 0) {
 		d->stats.deliveries_cancelled++;
 		bool found = hl_delivery_row_get(hl_core_read(d), c->number, &row);
-		struct hl_queue *q = found ? hl_core_queue_get(d, row.webhook) : NULL;
+		struct hl_queue *q = found ? hl_queues_get(d, row.webhook) : NULL;
 		if (q && hl_queue_remove(q, c->number))
 			hl_scheduler_touch(&d->scheduler, q);
 	}

@@ -1,12 +1,14 @@
-/* The public dispatcher: the core on a libuv loop, with the real HTTP client.
+/* The public dispatcher: the engine on a libuv loop, with the real HTTP client.
  *
  *   prepare   runs before the loop sleeps: the tick that was asked for, then the read snapshot is given up
  *   idle      keeps the loop from sleeping while a tick is asked for
  *   timer     the alarm
  *
- * What a tick submits is handed to the storage thread right after it, before the loop sleeps. Closing: drain, close the client, close the handles, close commit queue and store, tell the caller. */
+ * What a tick submits is handed to the storage thread right after it, before the loop sleeps. Closing: drain, close the
+ * client, close the handles, close commit queue and store, tell the caller. */
 #include "dispatch/dispatcher.h"
 
+#include "dispatch/engine.h"
 #include "dispatch/stats.h"
 
 #include "base/check.h"
@@ -85,12 +87,12 @@ static void on_prepare(uv_prepare_t *h)
 	if (p->soon) {
 		p->soon = false;
 		uv_idle_stop(&p->idle);
-		hl_core_tick(d);
+		hl_engine_tick(d);
 	}
 	if (d->state == HL_CORE_CLOSED)
 		return;
 	hl_commit_flush(d->commit);
-	hl_core_turn_end(d);
+	hl_engine_turn_end(d);
 }
 
 /* ---- closing ---- */
@@ -111,7 +113,7 @@ static void on_handle_closed(uv_handle_t *h)
 	if (--p->n_handles > 0)
 		return;
 	if (p->d)
-		hl_core_free(p->d, on_core_freed, p);
+		hl_engine_free(p->d, on_core_freed, p);
 	else
 		on_core_freed(p);
 }
@@ -140,7 +142,7 @@ void hl_dispatcher_close(struct hl_dispatcher *d, hl_ms_t grace_ms, hl_close_cb 
 	HL_CHECK(!p->cb && d->state == HL_CORE_OPEN);
 	p->cb = cb;
 	p->data = data;
-	hl_core_drain(d, grace_ms, on_drained);
+	hl_engine_drain(d, grace_ms, on_drained);
 }
 
 /* ---- opening ---- */
@@ -206,13 +208,13 @@ int hl_dispatcher_open(struct hl_dispatcher **out, uv_loop_t *loop, const struct
 		close_handles(p);
 		return rc;
 	}
-	struct hl_core_ports ports = {
+	struct hl_engine_ports ports = {
 		.transport = { .data = p, .start = transport_start, .cancel = transport_cancel },
 		.alarm = { .data = p, .set = alarm_set, .soon = alarm_soon },
 		.egress = hl_client_egress(p->client),
 		.loop = loop,
 	};
-	rc = hl_core_open(&p->d, o, &ports, err);
+	rc = hl_engine_open(&p->d, o, &ports, err);
 	if (rc) {
 		p->d = NULL;
 		hl_client_close(p->client, client_gone, p);

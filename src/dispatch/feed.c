@@ -9,6 +9,7 @@
 #include "dispatch/feed.h"
 
 #include "dispatch/destination.h"
+#include "dispatch/queues.h"
 #include <stdlib.h>
 
 enum { SPREAD_MAX_MS = 60000, SPREAD_PER_S = 4000 }; /* after a restart: about so many pending deliveries a second at first */
@@ -47,7 +48,7 @@ static void done(struct hl_command *c, int status)
 	struct refill *r = HL_CONTAINER_OF(c, struct refill, command);
 	struct hl_dispatcher *d = r->d;
 	hl_core_command_done(d);
-	struct hl_queue *q = hl_core_queue_get(d, r->webhook);
+	struct hl_queue *q = hl_queues_get(d, r->webhook);
 	if (q && status == 0) {
 		int rc = 0;
 		if (r->want_fresh)
@@ -126,7 +127,7 @@ static bool start_webhook(void *data, const struct hl_webhook_row *row)
 	if (s->rc || pending == 0)
 		return s->rc == 0;
 	s->pending += pending;
-	if (!hl_core_queue_make(d, &row->w, &counts))
+	if (!hl_queues_make(d, &row->w, &counts))
 		s->rc = HL_ENOMEM;
 	return s->rc == 0;
 }

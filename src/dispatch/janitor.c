@@ -12,6 +12,7 @@
 
 #include "dispatch/sweep.h"
 #include "dispatch/webhook_state.h"
+#include "dispatch/queues.h"
 
 #include <stdlib.h>
 
@@ -159,7 +160,7 @@ static void job_done(struct hl_command *c, int status)
 	j->more_jobs = status == 0 && j->job_found;
 	if (status != 0)
 		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
-	struct hl_queue *q = j->more_jobs && j->job_result.due_changed ? hl_core_queue_get(d, j->job_result.webhook) : NULL;
+	struct hl_queue *q = j->more_jobs && j->job_result.due_changed ? hl_queues_get(d, j->job_result.webhook) : NULL;
 	if (q) {
 		hl_queue_reload_due(q);
 		hl_scheduler_touch(&d->scheduler, q);
@@ -207,7 +208,7 @@ static void sweep_done(struct hl_command *c, int status)
 		return;
 	}
 	d->stats.deliveries_failed += j->sweep.ended;
-	struct hl_queue *q = hl_core_queue_get(d, j->sweep.webhook);
+	struct hl_queue *q = hl_queues_get(d, j->sweep.webhook);
 	if (q && j->sweep.ended > 0) {
 		hl_queue_drop_windows(q);
 		hl_scheduler_touch(&d->scheduler, q);
@@ -256,7 +257,7 @@ static void tick_queues(struct hl_janitor *j, hl_ms_t now)
 		} else if (now - q->idle_mono_ms >= QUEUE_IDLE_MS) {
 			hl_scheduler_forget(&d->scheduler, q);
 			hl_queue_move(q, HL_QUEUE_GONE);
-			hl_core_queue_drop(d, q);
+			hl_queues_drop(d, q);
 		}
 	}
 }

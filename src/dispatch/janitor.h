@@ -11,7 +11,7 @@ void hl_janitor_destroy(struct hl_dispatcher *d); /* NULL janitor is fine; nothi
 void hl_janitor_note(struct hl_dispatcher *d);
 /* A job was stored (by a command that is done now): starts working on it. */
 void hl_janitor_wake(struct hl_dispatcher *d);
-/* Part of hl_core_tick: does what its time has come for; returns when it wants to be called next (monotonic). */
+/* Part of hl_engine_tick: does what its time has come for; returns when it wants to be called next (monotonic). */
 hl_ms_t hl_janitor_tick(struct hl_dispatcher *d);
 
 #endif

@@ -8,6 +8,7 @@
 #include "dispatch/stats.h"
 #include "dispatch/view.h"
 #include "dispatch/webhook_state.h"
+#include "dispatch/queues.h"
 
 #include "base/check.h"
 
@@ -145,7 +146,7 @@ static void requeue(struct hl_attempt_run *run)
 {
 	struct hl_dispatcher *d = run->d;
 	const struct hl_delivery_row *row = &run->after;
-	struct hl_queue *q = hl_core_queue_get(d, run->webhook);
+	struct hl_queue *q = hl_queues_get(d, run->webhook);
 	if (!q || row->state != HL_DELIVERY_PENDING || !row->next_at_ms)
 		return;
 	struct hl_due due = {

@@ -11,6 +11,7 @@
 #include "dispatch/janitor.h"
 #include "dispatch/validate.h"
 #include "dispatch/view.h"
+#include "dispatch/queues.h"
 
 #include "base/err.h"
 #include <openssl/evp.h>
@@ -130,13 +131,13 @@ static void destroy(struct publish *p)
 
 static struct hl_queue *queue_for(struct hl_dispatcher *d, uint32_t webhook)
 {
-	struct hl_queue *q = hl_core_queue_get(d, webhook);
+	struct hl_queue *q = hl_queues_get(d, webhook);
 	if (q)
 		return q;
 	struct hl_webhook_row row;
 	if (!hl_webhook_row_get(hl_core_read(d), webhook, &row) || row.w.state != HL_WEBHOOK_ENABLED)
 		return NULL;
-	return hl_core_queue_make(d, &row.w, NULL); /* it had no queue, so nothing of it was pending */
+	return hl_queues_make(d, &row.w, NULL); /* it had no queue, so nothing of it was pending */
 }
 
 static void enqueue(struct publish *p, uint32_t i, bool in_memory)

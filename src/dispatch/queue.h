@@ -110,7 +110,7 @@ struct hl_queue {
 	bool draining;                  /* until a load reached the end of the stored entries */
 	hl_ms_t upto_due_ms;
 	uint64_t upto_delivery;
-	uint32_t drain_gen;             /* as stored; what began to wait for backoff in an older generation is due at once */
+	uint32_t drain_gen;             /* as stored; what began to wait for backoff in an older one is due at once */
 
 	/* pace */
 	double window;                  /* concurrency allowed, 1 … limits.max_in_flight */
@@ -149,7 +149,8 @@ void hl_queue_set_limits(struct hl_queue *q, const struct hl_queue_limits *limit
 /* A delivery that was just published. Takes ref when it returns true; false: it stays in the store (window full). */
 bool hl_queue_push_fresh(struct hl_queue *q, uint64_t delivery, uint64_t event, struct hl_event_ref *ref);
 /* What a refill read from the store; ends fresh_loading. */
-HL_MUST_CHECK int hl_queue_load_fresh(struct hl_queue *q, uint32_t epoch, const struct hl_fresh *v, size_t n, uint64_t next, bool more);
+HL_MUST_CHECK int hl_queue_load_fresh(struct hl_queue *q, uint32_t epoch, const struct hl_fresh *v, size_t n,
+		uint64_t next, bool more);
 bool hl_queue_wants_fresh(const struct hl_queue *q);
 /* Lowest number that may be a never-attempted pending delivery: what the stored cursor may advance to. */
 uint64_t hl_queue_fresh_floor(const struct hl_queue *q);
@@ -174,6 +175,8 @@ bool hl_queue_suspect(const struct hl_queue *q);
 /* Takes the next delivery (hl_queue_ready said it may); the caller claims it. allow_retry: the retries' share has room. */
 bool hl_queue_take(struct hl_queue *q, hl_ms_t now_mono_ms, bool allow_retry, struct hl_work *out);
 
+/* Takes an entry out of the heap and frees it. */
+void hl_queue_forget_due(struct hl_queue *q, struct hl_due_entry *e);
 /* The work could not be begun: forget both windows, read everything again a little later, this delivery included. */
 void hl_queue_put_back(struct hl_queue *q, const struct hl_work *w, hl_ms_t now_mono_ms);
 

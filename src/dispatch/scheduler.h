@@ -6,8 +6,8 @@
  *                all of them together at most max_slow
  *
  * An attempt that grows older than 1 s leaves max_in_flight and counts as slow, so hung receivers cannot use up the slots
- * of healthy ones. When three quarters of all sockets are in use, queues whose newest outcome was no success take the slow lane too:
- * the rest of the sockets is for receivers known to answer. Every choice is O(1). */
+ * of healthy ones. When three quarters of all sockets are in use, queues whose newest outcome was no success take the slow
+ * lane too: the rest of the sockets is for receivers known to answer. Every choice is O(1). */
 #ifndef HL_DISPATCH_SCHEDULER_H
 #define HL_DISPATCH_SCHEDULER_H
 

@@ -15,7 +15,7 @@ struct hl_long_walk {
 
 /* The first slice runs in the next turn, never before this returned. HL_ECLOSED. */
 HL_MUST_CHECK int hl_walks_begin(struct hl_dispatcher *d, struct hl_long_walk *w);
-/* Part of hl_core_tick, whatever the state: a turn's share of the walks under way. After it none is left when closing. */
+/* Part of hl_engine_tick, whatever the state: a turn's share of the walks under way. After it none is left when closing. */
 void hl_walks_tick(struct hl_dispatcher *d);
 
 #endif

@@ -4,6 +4,7 @@
  * that match are kept as numbers, the page is cut out of them at the end. */
 #include "dispatch/listing.h"
 #include "dispatch/view.h"
+#include "dispatch/queues.h"
 
 #include <stdlib.h>
 
@@ -176,7 +177,7 @@ int hl_webhook_list(struct hl_dispatcher *d, const struct hl_webhook_query *q, h
 /* When its queue will send next, as far as is known now. */
 static hl_ms_t next_attempt(struct hl_dispatcher *d, struct hl_txn *txn, uint32_t number, const struct hl_counts *c)
 {
-	struct hl_queue *q = hl_core_queue_get(d, number);
+	struct hl_queue *q = hl_queues_get(d, number);
 	hl_ms_t now = hl_core_wall(d);
 	struct hl_due due;
 	size_t n = 0;
@@ -204,7 +205,7 @@ int hl_webhook_stats(struct hl_dispatcher *d, uint32_t account, uint32_t number,
 	if (row.w.account != account || row.w.state == HL_WEBHOOK_DELETED)
 		return HL_ENOTFOUND;
 	hl_counts_get(txn, number, &c);
-	struct hl_queue *q = hl_core_queue_get(d, number);
+	struct hl_queue *q = hl_queues_get(d, number);
 	*out = (struct hl_webhook_stats){
 		.webhook = number, .parked = q ? q->state == HL_QUEUE_PARKED : c.parked, .in_flight = q ? q->busy : 0,
 		.concurrency = q ? q->window : HL_QUEUE_START_WINDOW, .last_attempt_at_ms = c.last_attempt_at_ms,

@@ -3,13 +3,14 @@
 #include "dispatch/webhook_state.h"
 
 #include "dispatch/destination.h"
+#include "dispatch/queues.h"
 
 static void forget_queue(struct hl_dispatcher *d, struct hl_queue *q)
 {
 	hl_scheduler_forget(&d->scheduler, q);
 	if (q->state != HL_QUEUE_GONE)
 		hl_queue_move(q, HL_QUEUE_GONE);
-	hl_core_queue_drop(d, q);
+	hl_queues_drop(d, q);
 }
 
 static void change_queue(struct hl_dispatcher *d, struct hl_queue *q, const struct hl_webhook *w, const struct hl_counts *c)
@@ -34,7 +35,7 @@ void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
 	struct hl_webhook_row row;
 	struct hl_counts counts;
 	struct hl_txn *txn = hl_core_read(d);
-	struct hl_queue *q = hl_core_queue_get(d, webhook);
+	struct hl_queue *q = hl_queues_get(d, webhook);
 	bool found = hl_webhook_row_get(txn, webhook, &row);
 	int rc = 0;
 	if (!found || row.w.state == HL_WEBHOOK_DELETED) {
@@ -48,7 +49,7 @@ void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
 		if (q)
 			change_queue(d, q, &row.w, &counts);
 		else if (row.w.state == HL_WEBHOOK_ENABLED && counts.by_state[HL_DELIVERY_PENDING] > 0)
-			rc = hl_core_queue_make(d, &row.w, &counts) ? rc : HL_ENOMEM;
+			rc = hl_queues_make(d, &row.w, &counts) ? rc : HL_ENOMEM;
 	}
 	if (found && rc == 0)
 		rc = hl_core_set_generation(d, row.w.account, hl_account_generation(txn, row.w.account));

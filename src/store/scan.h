@@ -22,7 +22,8 @@ HL_MUST_CHECK int hl_scan_fresh(struct hl_txn *txn, uint32_t webhook, uint64_t f
  * start. *out_more: there is at least one more. */
 HL_MUST_CHECK int hl_scan_due(struct hl_txn *txn, uint32_t webhook, hl_ms_t after_due_ms, uint64_t after_delivery,
 		size_t limit, struct hl_due *out, size_t *out_n, bool *out_more);
-/* The smallest number of a pending delivery of the webhook (0 = every webhook's). False when there is none within HL_SCAN_STEPS rows of the tail. */
+/* The smallest number of a pending delivery of the webhook (0 = every webhook's). False when there is none within
+ * HL_SCAN_STEPS rows of the tail. */
 bool hl_scan_oldest_pending(struct hl_txn *txn, uint32_t webhook, uint64_t *out_delivery);
 
 /* ---- listings ----------------------------------------------------------------------------------------------------- */

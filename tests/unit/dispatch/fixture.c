@@ -1,12 +1,14 @@
 /* See fixture.h. Nothing here knows what is tested; what cannot go wrong aborts. */
 #include "fixture.h"
 
+#include "dispatch/engine.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURNS_MAX = 2000000 };  /* within one moment of the clock: more is a loop without end */
+enum { TURNS_MAX = 200000 };  /* within one moment of the clock: more is a loop without end */
 
 struct fx_rule {
 	struct fx_rule *next;
@@ -265,7 +267,7 @@ void fx_init(struct fx *f)
 
 int fx_try_open(struct fx *f, struct hl_err *err)
 {
-	struct hl_core_ports ports = {
+	struct hl_engine_ports ports = {
 		.transport = { .data = f, .start = transport_start, .cancel = transport_cancel },
 		.alarm = { .data = f, .set = alarm_set, .soon = alarm_soon },
 		.egress = f->egress,
@@ -273,7 +275,7 @@ int fx_try_open(struct fx *f, struct hl_err *err)
 	f->alarm_mono_ms = INT64_MAX;
 	f->drained = f->freed = false;
 	f->fatal = 0;
-	int rc = hl_core_open(&f->d, &f->options, &ports, err);
+	int rc = hl_engine_open(&f->d, &f->options, &ports, err);
 	if (rc == 0 && getenv("FX_LOG"))
 		f->d->log = (struct hl_log){ .level = HL_LOG_DEBUG, .sink = log_line, .data = f };
 	return rc;
@@ -308,9 +310,9 @@ static void drop_flights(struct fx *f)
 
 static void end(struct fx *f)
 {
-	hl_core_free(f->d, on_freed, f);
+	hl_engine_free(f->d, on_freed, f);
 	if (!f->freed)
-		die("hl_core_free did not finish");
+		die("hl_engine_free did not finish");
 	f->d = NULL;
 	f->soon = false;
 	f->alarm_mono_ms = INT64_MAX;
@@ -319,7 +321,7 @@ static void end(struct fx *f)
 void fx_close(struct fx *f)
 {
 	f->disk_stalled = false;
-	hl_core_drain(f->d, 1000, on_drained);
+	hl_engine_drain(f->d, 1000, on_drained);
 	fx_advance(f, 2000);
 	if (!f->drained)
 		die("the dispatcher did not drain");
@@ -350,7 +352,7 @@ void fx_crash(struct fx *f)
 	copy_file(file, saved);
 	drop_flights(f);
 	f->disk_stalled = false;
-	hl_core_drain(f->d, 0, on_drained);
+	hl_engine_drain(f->d, 0, on_drained);
 	while (!f->drained && fx_turn(f))
 		;
 	if (!f->drained)
@@ -380,13 +382,13 @@ bool fx_turn(struct fx *f)
 	if (f->d && (f->soon || f->alarm_mono_ms <= f->world.mono_ms) && !f->drained) {
 		f->soon = false;
 		f->alarm_mono_ms = INT64_MAX;
-		hl_core_tick(f->d);
+		hl_engine_tick(f->d);
 		any = true;
 	}
 	if (f->d && !f->drained && !f->disk_stalled)
-		any |= hl_core_step(f->d);
+		any |= hl_engine_step(f->d);
 	if (f->d)
-		hl_core_turn_end(f->d);
+		hl_engine_turn_end(f->d);
 	f->n_turns++;
 	return any;
 }
@@ -402,7 +404,7 @@ void fx_pump(struct fx *f)
 
 static hl_ms_t next_moment(const struct fx *f)
 {
-	hl_ms_t at = f->d ? f->alarm_mono_ms : INT64_MAX;
+	hl_ms_t at = f->d && !f->drained ? f->alarm_mono_ms : INT64_MAX;
 	for (const struct fx_flight *p = f->flights; p; p = p->next)
 		at = HL_MIN(at, p->due_mono_ms);
 	return at;

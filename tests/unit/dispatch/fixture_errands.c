@@ -1,6 +1,8 @@
 /* Errands of the fixture: what most tests do in the same words, over the public calls only. */
 #include "fixture.h"
 
+#include "dispatch/engine.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +201,6 @@ struct hl_delivery fx_delivery(struct fx *f, uint64_t number)
 	if (rc)
 		die("delivery %llu: %s", (unsigned long long)number, hl_errname(rc));
 	v.event_type = v.last_error = HL_STR_NONE;
-	hl_core_turn_end(f->d);
+	hl_engine_turn_end(f->d);
 	return v;
 }

@@ -1,0 +1,55 @@
+/* Making, finding and dropping queues. A webhook gets one with its first pending delivery and keeps it until it has been idle
+ * for long; a dropped one with attempts in flight goes when the last of them has ended. */
+#include "dispatch/queues.h"
+
+#include "dispatch/destination.h"
+
+struct hl_queue *hl_queues_get(struct hl_dispatcher *d, uint32_t webhook)
+{
+	return hl_map_u64_get(&d->queues, webhook);
+}
+
+struct hl_queue *hl_queues_make(struct hl_dispatcher *d, const struct hl_webhook *w, const struct hl_counts *counts)
+{
+	struct hl_queue_limits limits;
+	struct hl_queue *q;
+	hl_destination_limits(d, w, &limits);
+	if (hl_queue_create(&q, &d->shared, w->account, w->number, &limits) != 0)
+		return NULL;
+	struct hl_counts known;
+	hl_counts_get(hl_core_read(d), w->number, &known);
+	q->proven = known.last_success_at_ms > known.last_failure_at_ms;
+	q->tokens_mono_ms = q->idle_mono_ms = hl_core_mono(d);
+	if (counts) {
+		q->fresh_more = q->due_more = true;
+		q->fresh_next = counts->fresh_from;
+		q->drain_gen = counts->drain_gen;
+		q->draining = counts->drain_gen > 0;
+		if (counts->parked)
+			hl_queue_restore_parked(q, hl_core_mono(d));
+	}
+	if (w->state != HL_WEBHOOK_ENABLED)
+		hl_queue_move(q, HL_QUEUE_HELD);
+	if (hl_map_u64_put(&d->queues, w->number, q) != 0) {
+		hl_queue_destroy(q);
+		return NULL;
+	}
+	if (counts)
+		hl_scheduler_touch(&d->scheduler, q);
+	return q;
+}
+
+void hl_queues_drop(struct hl_dispatcher *d, struct hl_queue *q)
+{
+	hl_map_u64_del(&d->queues, q->webhook);
+	hl_queues_retire(d, q);
+}
+
+void hl_queues_retire(struct hl_dispatcher *d, struct hl_queue *q)
+{
+	if (q->state != HL_QUEUE_GONE || q->busy > 0)
+		return;
+	hl_scheduler_forget(&d->scheduler, q);
+	hl_destination_release(q->destination);
+	hl_queue_destroy(q);
+}
