@@ -1,6 +1,8 @@
 /* Retrying, cancelling, trying anew, testing and verifying. */
 #include "fixture.h"
 
+#include "dispatch/queues.h"
+
 #include "dispatch/engine.h"
 
 #include <setjmp.h>
