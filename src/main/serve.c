@@ -374,9 +374,17 @@ static void bound_connections(struct serve *s, uint64_t files)
 	s->config->engine.max_connections = (uint32_t)left;
 }
 
+/* What went wrong with a socket, not with the store: the exit code must not send anybody looking for damage there. */
+static int socket_error(int rc, struct hl_err *err)
+{
+	if (rc == HL_EEXIST || rc == HL_EPERM || rc == HL_EIO)
+		rc = err->code = HL_ECONNECT;
+	return rc;
+}
+
 static int start(struct serve *s, bool takeover, struct hl_err *err)
 {
-	int rc = hl_listeners_gather(&s->listeners, s->config, err);
+	int rc = socket_error(hl_listeners_gather(&s->listeners, s->config, err), err);
 	if (rc == HL_OK)
 		rc = open_engine(s, takeover, err);
 	if (rc)
@@ -386,12 +394,9 @@ static int start(struct serve *s, bool takeover, struct hl_err *err)
 	if (rc == HL_OK)
 		rc = open_server(s, true, err);
 	if (rc == HL_OK)
-		rc = listen_control(s, err);
-	if (rc == HL_OK) {
-		rc = hl_listeners_attach(&s->listeners, s->servers[0], s->config->socket_mode, err);
-		if (rc == HL_EEXIST || rc == HL_EPERM || rc == HL_EIO) /* of a socket, not of the store */
-			rc = err->code = HL_ECONNECT;
-	}
+		rc = socket_error(listen_control(s, err), err);
+	if (rc == HL_OK)
+		rc = socket_error(hl_listeners_attach(&s->listeners, s->servers[0], s->config->socket_mode, err), err);
 	return rc;
 }
 

@@ -91,6 +91,18 @@ class Commands(unittest.TestCase):
         self.assertEqual(hookline("publish", "a", "--url", "unix:/nonexistent/s")[0], 1)
 
 
+    def test_publish_to_something_else(self):
+        with Receiver() as r:
+            for behaviour, message in (("garbage", "is not HTTP"), ("close", "hung up"), ("reset", "reset"),
+                                       ("status/503", "the server answered 503"), ("status/204", "the server answered 204"),
+                                       ("endless-head", "is not HTTP")):
+                with self.subTest(behaviour):
+                    r.script["/v1/events"] = behaviour
+                    code, out, err = hookline("publish", "a", "--url", r.url, "--key", "k")
+                    self.assertEqual((code, out), (1, ""))
+                    self.assertIn(message, err)
+
+
 class Listen(unittest.TestCase):
     def setUp(self):
         self.p = None
