@@ -1,6 +1,6 @@
-/* The operator's records: small tables, changed by the API one row at a time. Each secondary entry (account by id, key by
- * hash, server by account) is written and removed here and nowhere else. Walks seek anew for every row, so that `each` may
- * write; they are short. */
+/* The operator's records: small tables, changed by the API one row at a time. Each secondary entry (account by id,
+ * key by hash, server by account) is written and removed here and nowhere else. Walks seek anew for every row, so
+ * that `each` may write; they are short. */
 #include "store/accounts.h"
 
 static struct hl_dbkey key32(uint32_t n)
@@ -19,7 +19,8 @@ static struct hl_dbkey server_pair(uint32_t account, uint64_t number)
 }
 
 /* First entry ≥ key of a table; its key's bytes go to out_key (key.len of them must fit), its value is copied. */
-static bool entry_from(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out_key, struct hl_str *out)
+static bool entry_from(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out_key,
+		struct hl_str *out)
 {
 	struct hl_cursor c;
 	hl_cursor_open(&c, txn, t);
@@ -44,7 +45,7 @@ static bool decoded(struct hl_txn *txn, int rc)
 	return rc == 0;
 }
 
-/* ---- accounts ----------------------------------------------------------------------------------------------------- */
+/* ---- accounts ---------------------------------------------------------------------------------------------------- */
 
 static bool account_read(struct hl_txn *txn, struct hl_str bytes, struct hl_account_row *out)
 {
@@ -121,7 +122,7 @@ void hl_account_generation_raise(struct hl_txn *txn, uint32_t account)
 	hl_totals_edit(txn, account)->generation++;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
 
 bool hl_key_row_get(struct hl_txn *txn, uint32_t number, struct hl_key_row *out)
 {
@@ -164,7 +165,8 @@ void hl_key_row_del(struct hl_txn *txn, uint32_t number)
 	(void)hl_txn_del(txn, HL_TABLE_KEY, HL_DBKEY(key32(number)));
 }
 
-void hl_key_row_each(struct hl_txn *txn, uint32_t after, bool (*each)(void *data, const struct hl_key_row *row), void *data)
+void hl_key_row_each(struct hl_txn *txn, uint32_t after, bool (*each)(void *data, const struct hl_key_row *row),
+		void *data)
 {
 	struct hl_str key, bytes;
 	struct hl_key_row row;
@@ -173,7 +175,7 @@ void hl_key_row_each(struct hl_txn *txn, uint32_t after, bool (*each)(void *data
 		after = row.number;
 }
 
-/* ---- servers ------------------------------------------------------------------------------------------------------ */
+/* ---- servers ----------------------------------------------------------------------------------------------------- */
 
 bool hl_server_row_get(struct hl_txn *txn, uint64_t number, struct hl_server_row *out)
 {
@@ -232,7 +234,7 @@ void hl_server_row_each(struct hl_txn *txn, uint32_t account, uint64_t after,
 		after = row.number;
 }
 
-/* ---- event types -------------------------------------------------------------------------------------------------- */
+/* ---- event types ------------------------------------------------------------------------------------------------- */
 
 bool hl_event_type_row_get(struct hl_txn *txn, struct hl_str name, struct hl_event_type *out)
 {

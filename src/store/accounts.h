@@ -1,6 +1,6 @@
-/* Accounts, keys, servers and the catalogue of event types. In a write transaction the slices of what is got are copies in
- * the arena; in a read transaction they are borrowed from the snapshot. The *_each functions go upwards by number until
- * `each` returns false; it may write. */
+/* Accounts, keys, servers and the catalogue of event types. In a write transaction the slices of what is got are
+ * copies in the arena; in a read transaction they are borrowed from the snapshot. The *_each functions go upwards by
+ * number until `each` returns false; it may write. */
 #ifndef HL_STORE_ACCOUNTS_H
 #define HL_STORE_ACCOUNTS_H
 

@@ -1,12 +1,13 @@
 /* The audit of deliveries, events, indexes and counters.
  *
- * Every table is read once from end to end. From a row we look at every entry it must have; from an entry we look at the
- * row it speaks of: so a missing, a stray and a wrong entry are each found. The counters are made anew from the rows and
- * compared. Beside a running server the snapshot is renewed every thousand entries, so that old pages are not kept from
- * reuse; what is compared lies within one snapshot, and the counters, which belong to a whole one, are left out.
+ * Every table is read once from end to end. From a row we look at every entry it must have; from an entry we look at
+ * the row it speaks of: so a missing, a stray and a wrong entry are each found. The counters are made anew from the
+ * rows and compared. Beside a running server the snapshot is renewed every thousand entries, so that old pages are
+ * not kept from reuse; what is compared lies within one snapshot, and the counters, which belong to a whole one, are
+ * left out.
  *
- * A damaged row is reported by the pass over its own table; to the others it counts as missing. Only a failure to read
- * the environment itself ends the audit. */
+ * A damaged row is reported by the pass over its own table; to the others it counts as missing. Only a failure to
+ * read the environment itself ends the audit. */
 #include "base/defs.h"
 #include "base/err.h"
 #include "store/audit_private.h"
@@ -114,7 +115,7 @@ struct hl_totals *hl_audit_totals(struct hl_audit_run *a, uint32_t account)
 	return v ? v : &nowhere;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static void count_delivery(struct hl_audit_run *a, const struct hl_delivery_row *r)
 {
@@ -244,7 +245,7 @@ static void each_attempt(struct hl_audit_run *a, struct hl_str key, struct hl_st
 		hl_audit_damage(a, "delivery %" PRIu64 ": attempt %" PRIu32 " of %" PRIu32, n, at.number, r.n_attempts);
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------------------ */
+/* ---- entries ----------------------------------------------------------------------------------------------------- */
 
 static void each_due(struct hl_audit_run *a, struct hl_str key, struct hl_str value)
 {
@@ -334,7 +335,7 @@ static void each_event_by_account(struct hl_audit_run *a, struct hl_str key, str
 		hl_audit_damage(a, "event_by_account: event %" PRIu64 " is not there, or another account's", n);
 }
 
-/* ---- counters ----------------------------------------------------------------------------------------------------- */
+/* ---- counters ---------------------------------------------------------------------------------------------------- */
 
 static void check_counts(struct hl_audit_run *a, uint32_t webhook, const struct hl_counts *stored)
 {
@@ -383,7 +384,7 @@ static void check_records_exist(struct hl_audit_run *a)
 			hl_audit_damage(a, "account %" PRIu64 ": no counters", n);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static int audit_all(struct hl_audit_run *a)
 {

@@ -29,7 +29,7 @@ static bool names_row(struct hl_audit_run *a, struct hl_str value, enum hl_table
 	return value.len == 4 && hl_txn_get(&a->txn, t, value, out_row);
 }
 
-/* ---- webhooks ----------------------------------------------------------------------------------------------------- */
+/* ---- webhooks ---------------------------------------------------------------------------------------------------- */
 
 static void each_webhook(struct hl_audit_run *a, struct hl_str key, struct hl_str value)
 {
@@ -69,7 +69,7 @@ static void each_webhook_by_account(struct hl_audit_run *a, struct hl_str key, s
 		hl_audit_damage(a, "webhook_by_account: an entry without its webhook");
 }
 
-/* ---- accounts, keys, servers, event types ------------------------------------------------------------------------- */
+/* ---- accounts, keys, servers, event types ------------------------------------------------------------------------ */
 
 static void each_account(struct hl_audit_run *a, struct hl_str key, struct hl_str value)
 {
@@ -141,7 +141,7 @@ static void each_event_type(struct hl_audit_run *a, struct hl_str key, struct hl
 		hl_audit_damage(a, "an event type is damaged");
 }
 
-/* ---- service records ---------------------------------------------------------------------------------------------- */
+/* ---- service records --------------------------------------------------------------------------------------------- */
 
 static void each_idem(struct hl_audit_run *a, struct hl_str key, struct hl_str value)
 {

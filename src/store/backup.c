@@ -1,10 +1,10 @@
-/* Backup: the environment is copied through a read transaction, which needs no lock and stops nobody; the copy is synced
- * and opened once, read only, before success is told. Whatever a failure left in the destination is removed again, the
- * directory too when we made it.
+/* Backup: the environment is copied through a read transaction, which needs no lock and stops nobody; the copy is
+ * synced and opened once, read only, before success is told. Whatever a failure left in the destination is removed
+ * again, the directory too when we made it.
  *
- * Rekey: every sealed value is opened with the old key and sealed with the new one, and the format record names the new
- * key, all in one transaction: a crash leaves the store under one key or the other. The new key's file is made (and
- * synced) before; a value that does not open ends it with nothing changed. */
+ * Rekey: every sealed value is opened with the old key and sealed with the new one, and the format record names the
+ * new key, all in one transaction: a crash leaves the store under one key or the other. The new key's file is made
+ * (and synced) before; a value that does not open ends it with nothing changed. */
 #include "store/backup.h"
 #include "base/err.h"
 #include <dirent.h>
@@ -150,7 +150,7 @@ int hl_backup(const struct hl_backup_options *o, struct hl_err *err)
 	return rc;
 }
 
-/* ---- rekey -------------------------------------------------------------------------------------------------------- */
+/* ---- rekey ------------------------------------------------------------------------------------------------------- */
 
 struct rekey {
 	struct hl_store *store;

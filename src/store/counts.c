@@ -1,6 +1,7 @@
-/* Counters are edited in a map that belongs to the write transaction: the first edit of a record loads it, the commit
- * writes each edited record once, in key order, and an abort forgets them all. So a fan-out to a thousand webhooks costs
- * a thousand increments in memory and a thousand small puts per batch, however many events the batch holds.
+/* Counters are edited in a map that belongs to the write transaction: the first edit of a record loads it, the
+ * commit writes each edited record once, in key order, and an abort forgets them all. So a fan-out to a thousand
+ * webhooks costs a thousand increments in memory and a thousand small puts per batch, however many events the batch
+ * holds.
  *
  * A record that cannot be read or remembered fails the transaction; the caller then edits a place nobody reads. */
 #include "store/counts.h"

@@ -1,15 +1,15 @@
 /* Delivery rows and what moves with them.
  *
- * Publish appends rows and counts them, nothing else: the by_* tables are built behind (index.c). An outcome changes one
- * row: hl_delivery_change compares old and new and moves the due entry, the by_status entries (only of rows the index
- * holds, or a run is just putting there) and the counters, so that no caller can forget one of them.
+ * Publish appends rows and counts them, nothing else: the by_* tables are built behind (index.c). An outcome changes
+ * one row: hl_delivery_change compares old and new and moves the due entry, the by_status entries (only of rows the
+ * index holds, or a run is just putting there) and the counters, so that no caller can forget one of them.
  *
- * Attempt records: most deliveries end with their first attempt, so a short first record lives inside the row and costs
- * no put of its own. The others go to `attempt`; beyond the kept count the one that stands between the first ten and the
- * last forty is deleted.
+ * Attempt records: most deliveries end with their first attempt, so a short first record lives inside the row and
+ * costs no put of its own. The others go to `attempt`; beyond the kept count the one that stands between the first
+ * ten and the last forty is deleted.
  *
- * Everything a wrong row could break (a delete of a due entry that is not there) fails the transaction with HL_ECORRUPT:
- * better one command refused than an index that lies. */
+ * Everything a wrong row could break (a delete of a due entry that is not there) fails the transaction with
+ * HL_ECORRUPT: better one command refused than an index that lies. */
 #include "store/deliveries.h"
 #include "base/check.h"
 
@@ -58,7 +58,7 @@ static void keep_cursor(struct hl_txn *txn, uint64_t number, const struct hl_del
 		c->fresh_from = number;
 }
 
-/* ---- due ---------------------------------------------------------------------------------------------------------- */
+/* ---- due --------------------------------------------------------------------------------------------------------- */
 
 static void due_put(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *r, hl_ms_t set_at_ms,
 		uint32_t drain_gen)
@@ -104,7 +104,7 @@ static void due_move(struct hl_txn *txn, uint64_t number, const struct hl_delive
 		due_put(txn, number, new_row, new_row->set_at_ms, hl_counts_edit(txn, new_row->webhook)->drain_gen);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 void hl_delivery_append(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *row)
 {
@@ -199,7 +199,7 @@ void hl_delivery_del(struct hl_txn *txn, uint64_t number, const struct hl_delive
 	count(txn, r, -1);
 }
 
-/* ---- attempts ----------------------------------------------------------------------------------------------------- */
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
 
 void hl_attempt_add(struct hl_txn *txn, uint64_t number, struct hl_delivery_row *new_row, const struct hl_attempt *a)
 {
@@ -216,7 +216,8 @@ void hl_attempt_add(struct hl_txn *txn, uint64_t number, struct hl_delivery_row 
 		(void)hl_txn_del(txn, HL_TABLE_ATTEMPT, HL_DBKEY(attempt_key(number, a->number - HL_ATTEMPTS_KEPT_LAST)));
 }
 
-int hl_attempt_list(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *row, const struct hl_attempt **out,
+int hl_attempt_list(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *row,
+		const struct hl_attempt **out,
 		size_t *out_n)
 {
 	struct hl_cursor c;

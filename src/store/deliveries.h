@@ -9,15 +9,16 @@
 void hl_delivery_append(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *row);
 /* In a write transaction the slices are copies in its arena; in a read transaction they are borrowed. */
 bool hl_delivery_row_get(struct hl_txn *txn, uint64_t number, struct hl_delivery_row *out);
-/* The one function that changes a delivery. `old` is the row as got in this transaction, unchanged; moves the due entry,
- * by_status (for a row the index holds) and the counters. event, account, webhook, dialect and created_at_ms stay. */
+/* The one function that changes a delivery. `old` is the row as got in this transaction, unchanged; moves the due
+ * entry, by_status (for a row the index holds) and the counters. event, account, webhook, dialect and created_at_ms
+ * stay. */
 void hl_delivery_change(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *old,
 		const struct hl_delivery_row *new_row);
 /* Removes the row with its attempts, due and index entries; counters follow. */
 void hl_delivery_del(struct hl_txn *txn, uint64_t number, const struct hl_delivery_row *row);
 
-/* Stores the record of attempt a->number (= new_row->n_attempts). A short first one goes into new_row (arena memory) and
- * is written by the hl_delivery_change that must follow; others go to the table, trimmed to the first
+/* Stores the record of attempt a->number (= new_row->n_attempts). A short first one goes into new_row (arena memory)
+ * and is written by the hl_delivery_change that must follow; others go to the table, trimmed to the first
  * HL_ATTEMPTS_KEPT_FIRST and the last HL_ATTEMPTS_KEPT_LAST. */
 void hl_attempt_add(struct hl_txn *txn, uint64_t number, struct hl_delivery_row *new_row, const struct hl_attempt *a);
 /* All records kept, oldest first, in arena memory. HL_ECORRUPT, HL_ENOMEM. */

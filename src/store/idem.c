@@ -56,7 +56,8 @@ int hl_idem_find(struct hl_txn *txn, uint32_t account, struct hl_str scope, stru
 	return hl_txn_status(txn);
 }
 
-void hl_idem_put(struct hl_txn *txn, uint32_t account, struct hl_str scope, struct hl_str key, const struct hl_idem_row *row)
+void hl_idem_put(struct hl_txn *txn, uint32_t account, struct hl_str scope, struct hl_str key,
+		const struct hl_idem_row *row)
 {
 	uint8_t h[HL_IDEM_HASH_LEN];
 	if (hash(txn, scope, key, h))

@@ -10,7 +10,8 @@ enum { HL_IDEM_KEEP_MS = 48 * 3600 * 1000, HL_IDEM_DAY_MS = 24 * 3600 * 1000, HL
 #define HL_IDEM_SCOPE_ID HL_STR("id") /* scope of a publisher's own event ids */
 
 /* 1 = found (out's answer borrowed from the table), 0 = not used within 48 h, or HL_E*. */
-HL_MUST_CHECK int hl_idem_find(struct hl_txn *txn, uint32_t account, struct hl_str scope, struct hl_str key, hl_ms_t now_ms,
+HL_MUST_CHECK int hl_idem_find(struct hl_txn *txn, uint32_t account, struct hl_str scope, struct hl_str key,
+		hl_ms_t now_ms,
 		struct hl_idem_row *out);
 void hl_idem_put(struct hl_txn *txn, uint32_t account, struct hl_str scope, struct hl_str key,
 		const struct hl_idem_row *row);

@@ -1,20 +1,21 @@
 /* Building the by_* tables.
  *
  * A run: gather up to 32,768 rows of the tail into an array (the bound `running` is raised first, in the same
- * transaction, so that from then on hl_delivery_change keeps by_status for those rows itself); sort by webhook and put
- * by_webhook and the webhooks' half of by_status; sort by account and put by_account and the accounts' half; then the
- * same for events. At the end `upto` follows `running`.
+ * transaction, so that from then on hl_delivery_change keeps by_status for those rows itself); sort by webhook and
+ * put by_webhook and the webhooks' half of by_status; sort by account and put by_account and the accounts' half;
+ * then the same for events. At the end `upto` follows `running`.
  *
- * Between two slices rows of the run may change or vanish: by_status is put from the row as it is now, and a row that is
- * gone gets no entries. Puts are idempotent, so a run that was lost begins again: its bound is still `running`. A crash
- * loses the array; an aborted transaction takes a slice back that the array believes done, which the stored count of
- * slices tells. */
+ * Between two slices rows of the run may change or vanish: by_status is put from the row as it is now, and a row
+ * that is gone gets no entries. Puts are idempotent, so a run that was lost begins again: its bound is still
+ * `running`. A crash loses the array; an aborted transaction takes a slice back that the array believes done, which
+ * the stored count of slices tells. */
 #include "store/index.h"
 #include "base/check.h"
 #include "base/defs.h"
 #include <stdlib.h>
 
-/* A slice is counted in rows, not in time, so that a simulated run repeats itself; a put in key order takes about 1 µs. */
+/* A slice is counted in rows, not in time, so that a simulated run repeats itself; a put in key order takes about 1
+ * µs. */
 enum { GATHER_NS = 150, PUT_NS = 1200 };
 
 void hl_index_run_fini(struct hl_index_run *run)

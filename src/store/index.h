@@ -18,7 +18,8 @@ struct hl_index_entry {
 };
 
 /* gather rows → put by webhook → put by account → gather events → put events → idle */
-enum hl_index_phase { HL_INDEX_IDLE, HL_INDEX_GATHER, HL_INDEX_WEBHOOK, HL_INDEX_ACCOUNT, HL_INDEX_EVENT_GATHER, HL_INDEX_EVENT };
+enum hl_index_phase { HL_INDEX_IDLE, HL_INDEX_GATHER, HL_INDEX_WEBHOOK, HL_INDEX_ACCOUNT, HL_INDEX_EVENT_GATHER,
+		HL_INDEX_EVENT };
 
 /* What a run knows between its slices; zeroed memory is an idle one. Lost memory only means a repeated run. */
 struct hl_index_run {

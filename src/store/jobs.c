@@ -1,5 +1,5 @@
-/* Background work in slices. The job's row holds the cursor: the last number handled, so that a slice begins where the
- * one before ended, also after a crash, and no row is handled twice or left out. Cursors only go up.
+/* Background work in slices. The job's row holds the cursor: the last number handled, so that a slice begins where
+ * the one before ended, also after a crash, and no row is handled twice or left out. Cursors only go up.
  *
  *   cancel_webhook  pending deliveries of the webhook → cancelled
  *   drop_webhook    all deliveries of the webhook, with all that belongs to them; then the webhook itself
@@ -7,8 +7,9 @@
  *   retention       events from the oldest on: ended deliveries go, and the event when none is left
  *   idem            idempotency buckets that nobody reads any more
  *
- * The size of a slice is counted in rows, so that a simulated run repeats itself. Retention touches only what the index
- * holds: a row of the tail is young by definition, and an index run never meets a row that vanished under it for that. */
+ * The size of a slice is counted in rows, so that a simulated run repeats itself. Retention touches only what the
+ * index holds: a row of the tail is young by definition, and an index run never meets a row that vanished under it
+ * for that. */
 #include "store/jobs.h"
 #include "base/check.h"
 #include "base/defs.h"
@@ -58,7 +59,7 @@ bool hl_job_next(struct hl_txn *txn, uint64_t after, struct hl_job_row *out)
 	return number && hl_job_get(txn, number, out);
 }
 
-/* ---- jobs over one webhook's deliveries --------------------------------------------------------------------------- */
+/* ---- jobs over one webhook's deliveries -------------------------------------------------------------------------- */
 
 /* Numbers of the deliveries to change, collected first: a walk must not be written under. */
 struct found {
@@ -149,9 +150,10 @@ static bool webhook_slice(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t no
 	return w.done;
 }
 
-/* ---- retention ---------------------------------------------------------------------------------------------------- */
+/* ---- retention --------------------------------------------------------------------------------------------------- */
 
-/* Deletes the ended deliveries in [from, upto), at most *rows of them; counts the pending ones. False: ran out of rows. */
+/* Deletes the ended deliveries in [from, upto), at most *rows of them; counts the pending ones. False: ran out of
+ * rows. */
 static bool drop_range(struct hl_txn *txn, uint64_t from, uint64_t upto, size_t *rows, uint64_t *changed, bool *kept)
 {
 	struct hl_delivery_row row;
@@ -248,9 +250,10 @@ static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t r
 	return false;
 }
 
-/* ---- the step ----------------------------------------------------------------------------------------------------- */
+/* ---- the step ---------------------------------------------------------------------------------------------------- */
 
-int hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us, struct hl_job_result *out)
+int hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us,
+		struct hl_job_result *out)
 {
 	struct hl_job_result r = { .webhook = job->webhook };
 	size_t rows = HL_MAX(HL_MIN(budget_us, (uint32_t)BUDGET_MAX_US) / CHANGE_US, 1u);

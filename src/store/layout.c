@@ -74,7 +74,8 @@ int hl_event_row_decode(struct hl_str bytes, struct hl_event_row *out)
 /* Members of a delivery that most rows do not have. */
 enum {
 	HAS_ATTEMPTS = 1 << 0, HAS_NEXT = 1 << 1, HAS_COMPLETED = 1 << 2, HAS_WINDOW = 1 << 3, HAS_EXPIRES = 1 << 4,
-	HAS_FIRST = 1 << 5, HAS_ERROR = 1 << 6, HAS_HINTS = 1 << 7, HAS_FLAGS = 1 << 8, HAS_RETRY_OF = 1 << 9, HAS_ALL = (1 << 10) - 1,
+	HAS_FIRST = 1 << 5, HAS_ERROR = 1 << 6, HAS_HINTS = 1 << 7, HAS_FLAGS = 1 << 8, HAS_RETRY_OF = 1 << 9,
+	HAS_ALL = (1 << 10) - 1,
 };
 
 static unsigned delivery_mask(const struct hl_delivery_row *r)

@@ -51,7 +51,7 @@ enum hl_table { HL_TABLE_TABLE(HL_X) HL_TABLE_N };
 #undef HL_X
 const char *hl_table_name(enum hl_table t);
 
-/* ---- events, deliveries, attempts --------------------------------------------------------------------------------- */
+/* ---- events, deliveries, attempts -------------------------------------------------------------------------------- */
 
 enum {
 	HL_LAST_ERROR_MAX = 200,      /* bytes of a delivery's last_error and a webhook's last failure message */
@@ -131,7 +131,7 @@ HL_MUST_CHECK int hl_attempt_decode(struct hl_str bytes, struct hl_attempt *out)
 void hl_due_encode(struct hl_buf *b, const struct hl_due *d);              /* the value; the rest is in the key */
 HL_MUST_CHECK int hl_due_decode(struct hl_str key, struct hl_str bytes, uint32_t *out_webhook, struct hl_due *out);
 
-/* ---- configuration ------------------------------------------------------------------------------------------------ */
+/* ---- configuration ----------------------------------------------------------------------------------------------- */
 
 enum {
 	HL_ACCOUNT_ID_MAX = 64,       /* bytes */
@@ -197,7 +197,7 @@ HL_MUST_CHECK int hl_server_row_decode(struct hl_str bytes, struct hl_server_row
 void hl_event_type_encode(struct hl_buf *b, const struct hl_event_type *t);
 HL_MUST_CHECK int hl_event_type_decode(struct hl_str bytes, struct hl_event_type *out);
 
-/* ---- counters ----------------------------------------------------------------------------------------------------- */
+/* ---- counters ---------------------------------------------------------------------------------------------------- */
 
 /* Of one webhook. */
 struct hl_counts {
@@ -207,7 +207,8 @@ struct hl_counts {
 	uint8_t last_class;           /* of the latest attempt */
 	uint16_t last_status;
 	uint64_t fresh_from;          /* no fresh delivery of the webhook has a smaller number */
-	uint32_t drain_gen;           /* grows when a parked queue opens and when a webhook resumes: older backoffs are due at once */
+	uint32_t drain_gen;           /* grows when a parked queue opens and when a webhook resumes: older backoffs are due
+	                               * at once */
 	bool parked;                  /* its queue is parked: after a restart it goes on probing */
 	uint8_t last_failure_len;
 	char last_failure[HL_LAST_ERROR_MAX]; /* text of the latest failure, last_failure_len bytes */
@@ -225,7 +226,7 @@ HL_MUST_CHECK int hl_counts_decode(struct hl_str bytes, struct hl_counts *out);
 void hl_totals_encode(struct hl_buf *b, const struct hl_totals *t);
 HL_MUST_CHECK int hl_totals_decode(struct hl_str bytes, struct hl_totals *out);
 
-/* ---- service records ---------------------------------------------------------------------------------------------- */
+/* ---- service records --------------------------------------------------------------------------------------------- */
 
 enum { HL_IDEM_ANSWER_MAX = 1 << 20 };
 
@@ -267,7 +268,7 @@ struct hl_job_row {
 void hl_job_row_encode(struct hl_buf *b, const struct hl_job_row *r);
 HL_MUST_CHECK int hl_job_row_decode(struct hl_str bytes, struct hl_job_row *out);
 
-/* ---- meta --------------------------------------------------------------------------------------------------------- */
+/* ---- meta -------------------------------------------------------------------------------------------------------- */
 
 /* "format": read before anything else. */
 struct hl_format_row {

@@ -24,7 +24,7 @@ static void unpack_last4(struct hl_unpack *u, char out[5])
 	out[s.len] = '\0';
 }
 
-/* ---- webhook ------------------------------------------------------------------------------------------------------ */
+/* ---- webhook ----------------------------------------------------------------------------------------------------- */
 
 static void pack_retry(struct hl_buf *b, const struct hl_retry *r)
 {
@@ -144,7 +144,7 @@ int hl_webhook_row_decode(struct hl_str bytes, struct hl_arena *a, struct hl_web
 	return 0;
 }
 
-/* ---- account, key, server, event type ----------------------------------------------------------------------------- */
+/* ---- account, key, server, event type ---------------------------------------------------------------------------- */
 
 void hl_account_row_encode(struct hl_buf *b, const struct hl_account_row *r)
 {
@@ -275,7 +275,7 @@ int hl_event_type_decode(struct hl_str bytes, struct hl_event_type *out)
 	return 0;
 }
 
-/* ---- meta --------------------------------------------------------------------------------------------------------- */
+/* ---- meta -------------------------------------------------------------------------------------------------------- */
 
 void hl_format_row_encode(struct hl_buf *b, const struct hl_format_row *r)
 {

@@ -1,6 +1,6 @@
-/* flock on DIR/lock: the kernel lets go of it when the owner ends, however it ends, so there is no stale lock to clear.
- * The owner writes its process id into the file; the one who is refused reads it there. The file stays for ever: removing
- * it would let two processes lock two files of one name. */
+/* flock on DIR/lock: the kernel lets go of it when the owner ends, however it ends, so there is no stale lock to
+ * clear. The owner writes its process id into the file; the one who is refused reads it there. The file stays for
+ * ever: removing it would let two processes lock two files of one name. */
 #include "store/lock.h"
 #include "base/err.h"
 #include <errno.h>

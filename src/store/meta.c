@@ -1,9 +1,10 @@
 /* The gate: a store says what it is before anything else is read. Happy path: the record "format" decodes, has our
- * version, and the sealing key opens its check value. A fresh environment gets one. Everything else is refused with the
- * reason: another program's tables (no record), damage (a record that does not decode), a newer version, another key.
+ * version, and the sealing key opens its check value. A fresh environment gets one. Everything else is refused with
+ * the reason: another program's tables (no record), damage (a record that does not decode), a newer version, another
+ * key.
  *
- * Numbers: the next one follows the newest row of its table. Rows may be deleted, the newest included, and a number must
- * never come back; so before a delete the number after the newest row is kept in "numbers", once per such row. */
+ * Numbers: the next one follows the newest row of its table. Rows may be deleted, the newest included, and a number
+ * must never come back; so before a delete the number after the newest row is kept in "numbers", once per such row. */
 #include "store/meta.h"
 #include "base/err.h"
 #include "store/pack.h"
@@ -14,7 +15,8 @@ static const struct hl_str name_numbers = HL_STR("numbers");
 static const struct hl_str check_text = HL_STR("the sealing key is right");
 
 /* Writes the format record with a check value for `key`. */
-static void format_put(struct hl_txn *txn, struct hl_format_row *f, const struct hl_seal_key *key, const struct hl_env *env)
+static void format_put(struct hl_txn *txn, struct hl_format_row *f, const struct hl_seal_key *key,
+		const struct hl_env *env)
 {
 	struct hl_buf check = { 0 };
 	int rc = hl_seal(key, env, HL_SEAL_CHECK, 0, check_text, &check);
@@ -87,7 +89,7 @@ int hl_meta_key_check(const struct hl_format_row *f, const struct hl_seal_key *k
 	return rc ? hl_err_set(err, rc, "the sealing key does not open the store's check value") : 0;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static void marks_get(struct hl_txn *txn, struct hl_numbers *out)
 {
@@ -161,7 +163,7 @@ void hl_meta_numbers_keep(struct hl_txn *txn, enum hl_table t, uint64_t number)
 	hl_txn_put_scratch(txn, HL_TABLE_META, name_numbers, false);
 }
 
-/* ---- index bounds ------------------------------------------------------------------------------------------------- */
+/* ---- index bounds ------------------------------------------------------------------------------------------------ */
 
 const struct hl_index_bounds *hl_txn_bounds(struct hl_txn *txn)
 {

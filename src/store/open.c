@@ -1,7 +1,7 @@
-/* Opening and closing a store. Happy path: the directory (made when allowed), its lock, the environment, the sealing key
- * (made with a new store), the format gate, the tables. Whatever fails says what was wrong with which store, and what
- * was opened before it is closed again. A new store is written in one transaction: a crash before its commit leaves an
- * environment without tables, which counts as new. */
+/* Opening and closing a store. Happy path: the directory (made when allowed), its lock, the environment, the sealing
+ * key (made with a new store), the format gate, the tables. Whatever fails says what was wrong with which store, and
+ * what was opened before it is closed again. A new store is written in one transaction: a crash before its commit
+ * leaves an environment without tables, which counts as new. */
 #include "base/check.h"
 #include "base/err.h"
 #include "store/lock.h"
@@ -157,7 +157,7 @@ void hl_store_close(struct hl_store *s)
 	free(s);
 }
 
-/* ---- what an open store tells ------------------------------------------------------------------------------------- */
+/* ---- what an open store tells ------------------------------------------------------------------------------------ */
 
 int hl_store_reserve(struct hl_store *s, uint64_t batch_bytes)
 {
@@ -200,7 +200,8 @@ int hl_store_seal(struct hl_store *s, enum hl_seal_kind kind, uint64_t number, s
 	return hl_seal(&s->key, s->o.env, kind, number, plain, out);
 }
 
-int hl_store_unseal(struct hl_store *s, enum hl_seal_kind kind, uint64_t number, struct hl_str sealed, struct hl_buf *out)
+int hl_store_unseal(struct hl_store *s, enum hl_seal_kind kind, uint64_t number, struct hl_str sealed,
+		struct hl_buf *out)
 {
 	return hl_unseal(&s->key, kind, number, sealed, out);
 }

@@ -1,7 +1,7 @@
-/* The reserve is asked for in steps of half its size, so that the kernel is called once in many batches; when a step does
- * not fit, exactly what the batch needs is tried before the disk counts as full. Growing works again as soon as one try
- * succeeds: every batch tries. A file system without fallocate is asked for its free blocks: that is a guess, as another
- * program may take them first. */
+/* The reserve is asked for in steps of half its size, so that the kernel is called once in many batches; when a step
+ * does not fit, exactly what the batch needs is tried before the disk counts as full. Growing works again as soon as
+ * one try succeeds: every batch tries. A file system without fallocate is asked for its free blocks: that is a
+ * guess, as another program may take them first. */
 #include "store/room.h"
 #include "base/defs.h"
 #include <errno.h>

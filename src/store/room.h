@@ -1,6 +1,6 @@
-/* How much room the store has: pages in use against the quota, and a reserve of allocated bytes beyond the last page, so
- * that outcomes and deletions still commit when the disk is full. Numbers are written by the storage thread and read by
- * any. */
+/* How much room the store has: pages in use against the quota, and a reserve of allocated bytes beyond the last
+ * page, so that outcomes and deletions still commit when the disk is full. Numbers are written by the storage thread
+ * and read by any. */
 #ifndef HL_STORE_ROOM_H
 #define HL_STORE_ROOM_H
 

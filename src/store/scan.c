@@ -1,7 +1,7 @@
 /* Finding rows. Everything here is one idea: the numbers that may match lie in one or two segments, each a range of
- * numbers in one table (an index below its bound, or the rows themselves), and a walk passes through the segments up or
- * down, looks at each entry's row, and remembers only the last number it saw. The index may grow between two steps: rows
- * then move from the second segment to the first, and the walk finds them there.
+ * numbers in one table (an index below its bound, or the rows themselves), and a walk passes through the segments up
+ * or down, looks at each entry's row, and remembers only the last number it saw. The index may grow between two
+ * steps: rows then move from the second segment to the first, and the walk finds them there.
  *
  *   all but events:  by_status | by_webhook | by_account  [1 … bound)   then  delivery [bound …]
  *   of one event:    delivery [first … first + n)                       then  by_event (replays, new tries)
@@ -67,7 +67,7 @@ static bool segments_pass(struct pass *p, const struct segment *s, size_t n)
 	return true;
 }
 
-/* ---- listings ----------------------------------------------------------------------------------------------------- */
+/* ---- listings ---------------------------------------------------------------------------------------------------- */
 
 static struct segment rows(uint64_t from, uint64_t upto)
 {
@@ -215,7 +215,7 @@ int hl_event_walk_step(struct hl_txn *txn, struct hl_event_walk *w, size_t max_s
 	return hl_txn_status(txn);
 }
 
-/* ---- a queue's work ----------------------------------------------------------------------------------------------- */
+/* ---- a queue's work ---------------------------------------------------------------------------------------------- */
 
 struct fresh_state {
 	struct hl_fresh *out;
@@ -231,7 +231,8 @@ static bool fresh_entry(void *data, uint64_t number, const struct hl_delivery_ro
 	return s->n < s->limit;
 }
 
-int hl_scan_fresh(struct hl_txn *txn, uint32_t webhook, uint64_t from, size_t limit, struct hl_fresh *out, size_t *out_n,
+int hl_scan_fresh(struct hl_txn *txn, uint32_t webhook, uint64_t from, size_t limit, struct hl_fresh *out,
+		size_t *out_n,
 		uint64_t *out_next, bool *out_more)
 {
 	struct fresh_state s = { .out = out, .limit = limit };

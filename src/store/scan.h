@@ -1,20 +1,20 @@
-/* Finding deliveries and events: a queue's next work, and the listings. Every reader merges the index (numbers below the
- * bound) with a scan of the tail. Works in read and write transactions; nothing here writes. */
+/* Finding deliveries and events: a queue's next work, and the listings. Every reader merges the index (numbers below
+ * the bound) with a scan of the tail. Works in read and write transactions; nothing here writes. */
 #ifndef HL_STORE_SCAN_H
 #define HL_STORE_SCAN_H
 
 #include "store/deliveries.h"
 #include "store/events.h"
 
-/* ---- a queue's work ----------------------------------------------------------------------------------------------- */
+/* ---- a queue's work ---------------------------------------------------------------------------------------------- */
 
 struct hl_fresh {
 	uint64_t delivery;
 	uint64_t event;
 };
 
-/* Never-attempted deliveries of a webhook with number ≥ from, ascending. *out_next is where to go on; *out_more: not all
- * was looked at (the limit was reached, or HL_SCAN_STEPS rows were examined). Returns hl_txn_status. */
+/* Never-attempted deliveries of a webhook with number ≥ from, ascending. *out_next is where to go on; *out_more: not
+ * all was looked at (the limit was reached, or HL_SCAN_STEPS rows were examined). Returns hl_txn_status. */
 enum { HL_SCAN_STEPS = 10000 };
 HL_MUST_CHECK int hl_scan_fresh(struct hl_txn *txn, uint32_t webhook, uint64_t from, size_t limit, struct hl_fresh *out,
 		size_t *out_n, uint64_t *out_next, bool *out_more);
@@ -26,9 +26,10 @@ HL_MUST_CHECK int hl_scan_due(struct hl_txn *txn, uint32_t webhook, hl_ms_t afte
  * HL_SCAN_STEPS rows of the tail. */
 bool hl_scan_oldest_pending(struct hl_txn *txn, uint32_t webhook, uint64_t *out_delivery);
 
-/* ---- listings ----------------------------------------------------------------------------------------------------- */
+/* ---- listings ---------------------------------------------------------------------------------------------------- */
 
-/* A walk keeps only numbers, so it may be continued in a later transaction. Set the filter, call hl_walk_step until done. */
+/* A walk keeps only numbers, so it may be continued in a later transaction. Set the filter, call hl_walk_step until
+ * done. */
 struct hl_walk {
 	/* filter; 0 = any */
 	uint32_t account;
@@ -41,8 +42,8 @@ struct hl_walk {
 	bool done;                    /* nothing is left */
 };
 typedef bool (*hl_walk_cb)(void *data, uint64_t number, const struct hl_delivery_row *row); /* false = enough for now */
-/* Looks at up to max_steps entries (0 = HL_SCAN_STEPS), calls each for those that match. After a stop or a full step the
- * walk continues behind the last entry looked at. Returns hl_txn_status; each must not write. */
+/* Looks at up to max_steps entries (0 = HL_SCAN_STEPS), calls each for those that match. After a stop or a full step
+ * the walk continues behind the last entry looked at. Returns hl_txn_status; each must not write. */
 HL_MUST_CHECK int hl_walk_step(struct hl_txn *txn, struct hl_walk *w, size_t max_steps, hl_walk_cb each, void *data);
 
 struct hl_event_walk {
@@ -52,7 +53,8 @@ struct hl_event_walk {
 	bool done;
 };
 typedef bool (*hl_event_walk_cb)(void *data, uint64_t number, const struct hl_event_row *row);
-HL_MUST_CHECK int hl_event_walk_step(struct hl_txn *txn, struct hl_event_walk *w, size_t max_steps, hl_event_walk_cb each,
+HL_MUST_CHECK int hl_event_walk_step(struct hl_txn *txn, struct hl_event_walk *w, size_t max_steps,
+		hl_event_walk_cb each,
 		void *data);
 
 #endif

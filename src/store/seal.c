@@ -190,7 +190,8 @@ static int unseal_into(EVP_CIPHER_CTX *ctx, const struct hl_seal_key *k, const u
 			EVP_DecryptFinal_ex(ctx, out + len, &n) == 1 ? 0 : HL_EKEY;
 }
 
-int hl_unseal(const struct hl_seal_key *k, enum hl_seal_kind kind, uint64_t number, struct hl_str sealed, struct hl_buf *out)
+int hl_unseal(const struct hl_seal_key *k, enum hl_seal_kind kind, uint64_t number, struct hl_str sealed,
+		struct hl_buf *out)
 {
 	uint8_t aad[AAD_LEN];
 	if (sealed.len < HL_SEAL_OVERHEAD || sealed.len > INT_MAX / 2)

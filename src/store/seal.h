@@ -23,11 +23,13 @@ struct hl_seal_key {
 /* Reads a key file. HL_EKEY with the reason: missing, malformed, or readable by others. */
 HL_MUST_CHECK int hl_seal_key_load(const char *file, struct hl_seal_key *out, struct hl_err *err);
 /* Makes a new key and its file (0600, file and directory synced). HL_EEXIST when the file is there. */
-HL_MUST_CHECK int hl_seal_key_make(const char *file, const struct hl_env *env, struct hl_seal_key *out, struct hl_err *err);
+HL_MUST_CHECK int hl_seal_key_make(const char *file, const struct hl_env *env, struct hl_seal_key *out,
+		struct hl_err *err);
 void hl_seal_key_wipe(struct hl_seal_key *k);
 
 /* Appends the sealed form of plain. HL_ENOMEM, HL_EIO when the library fails. */
-HL_MUST_CHECK int hl_seal(const struct hl_seal_key *k, const struct hl_env *env, enum hl_seal_kind kind, uint64_t number,
+HL_MUST_CHECK int hl_seal(const struct hl_seal_key *k, const struct hl_env *env, enum hl_seal_kind kind,
+		uint64_t number,
 		struct hl_str plain, struct hl_buf *out);
 /* Appends the plaintext. HL_EKEY when it does not open (wrong key, wrong record, damaged); out is as before then. */
 HL_MUST_CHECK int hl_unseal(const struct hl_seal_key *k, enum hl_seal_kind kind, uint64_t number, struct hl_str sealed,

@@ -1,12 +1,13 @@
 /* The one file that knows LMDB: environment, transactions, tables, cursors; its codes become ours here.
  *
  * The environment's flags are MDB_NOTLS | MDB_NORDAHEAD and no others: every one that makes commits cheaper loses or
- * damages acknowledged data when the power fails. The map is address space: it is set once, twice the quota and at least
- * 16 GiB, so it is never full before the quota is. No nested transactions, no duplicate keys, no MDB_CURRENT: version
- * 0.9.24 has bugs there.
+ * damages acknowledged data when the power fails. The map is address space: it is set once, twice the quota and at
+ * least 16 GiB, so it is never full before the quota is. No nested transactions, no duplicate keys, no MDB_CURRENT:
+ * version 0.9.24 has bugs there.
  *
- * Transactions: the first failure sticks, the rest does nothing, commit says no. A commit that LMDB refuses is the end of
- * this store in this process (`dead`): nothing it held was acknowledged, and only a new process may try the disk again. */
+ * Transactions: the first failure sticks, the rest does nothing, commit says no. A commit that LMDB refuses is the
+ * end of this store in this process (`dead`): nothing it held was acknowledged, and only a new process may try the
+ * disk again. */
 #include "base/check.h"
 #include "base/defs.h"
 #include "base/err.h"
@@ -35,7 +36,7 @@ static int translate(int rc)
 	}
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------------------- */
+/* ---- transactions ------------------------------------------------------------------------------------------------ */
 
 int hl_txn_fail(struct hl_txn *txn, int code)
 {
@@ -154,7 +155,7 @@ uint64_t hl_txn_entries(struct hl_txn *txn, enum hl_table t)
 	return rc ? 0 : st.ms_entries;
 }
 
-/* ---- cursors ------------------------------------------------------------------------------------------------------ */
+/* ---- cursors ----------------------------------------------------------------------------------------------------- */
 
 void hl_cursor_open(struct hl_cursor *c, struct hl_txn *txn, enum hl_table t)
 {
@@ -201,7 +202,7 @@ bool hl_cursor_seek_before(struct hl_cursor *c, struct hl_str key)
 	return hl_cursor_seek(c, key) ? hl_cursor_prev(c) : hl_cursor_last(c);
 }
 
-/* ---- room --------------------------------------------------------------------------------------------------------- */
+/* ---- room -------------------------------------------------------------------------------------------------------- */
 
 static void note_pages(struct hl_store *s)
 {
@@ -247,7 +248,7 @@ int hl_store_measure(struct hl_store *s)
 	return rc;
 }
 
-/* ---- begin and end ------------------------------------------------------------------------------------------------ */
+/* ---- begin and end ----------------------------------------------------------------------------------------------- */
 
 void hl_txn_init(struct hl_txn *txn, struct hl_store *s, bool write)
 {
@@ -387,7 +388,7 @@ void hl_txn_next_command(struct hl_txn *txn)
 	hl_arena_reset(&txn->arena);
 }
 
-/* ---- the environment ---------------------------------------------------------------------------------------------- */
+/* ---- the environment --------------------------------------------------------------------------------------------- */
 
 static int lmdb_err(struct hl_err *err, int rc, const char *what)
 {

@@ -1,7 +1,7 @@
 /* The store: one LMDB environment in one directory, one writer, one read transaction for the loop.
  *
- * Threads: hl_store_read* on the loop's thread only; hl_store_begin_write … commit on one thread at a time (the storage
- * thread, or the caller when there is none); seal, unseal, usage and full on any thread. */
+ * Threads: hl_store_read* on the loop's thread only; hl_store_begin_write … commit on one thread at a time (the
+ * storage thread, or the caller when there is none); seal, unseal, usage and full on any thread. */
 #ifndef HL_STORE_STORE_H
 #define HL_STORE_STORE_H
 
@@ -44,8 +44,9 @@ HL_MUST_CHECK int hl_store_begin_read(struct hl_store *s, struct hl_txn *txn);
 HL_MUST_CHECK int hl_txn_renew(struct hl_txn *txn);
 void hl_store_end_read(struct hl_txn *txn);
 
-/* The one write transaction. commit flushes the counters first. commit's failure is fatal (HL_EFATAL) except HL_EFULL
- * and other failures before anything was handed to the disk: then the transaction was aborted and could be run again. */
+/* The one write transaction. commit flushes the counters first. commit's failure is fatal (HL_EFATAL) except
+ * HL_EFULL and other failures before anything was handed to the disk: then the transaction was aborted and could be
+ * run again. */
 HL_MUST_CHECK int hl_store_begin_write(struct hl_store *s, struct hl_txn **out);
 HL_MUST_CHECK int hl_store_commit(struct hl_txn *txn);
 void hl_store_abort(struct hl_txn *txn);

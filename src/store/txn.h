@@ -50,8 +50,9 @@ void hl_txn_put_scratch(struct hl_txn *txn, enum hl_table t, struct hl_str key, 
 bool hl_txn_del(struct hl_txn *txn, enum hl_table t, struct hl_str key); /* false: was not there */
 uint64_t hl_txn_entries(struct hl_txn *txn, enum hl_table t);
 
-/* A position in a table; closed by hl_cursor_close before the transaction ends. Moves return false at the end (and when
- * the transaction failed); key and value are set on true. In a write transaction, seek again after writing to the table. */
+/* A position in a table; closed by hl_cursor_close before the transaction ends. Moves return false at the end (and
+ * when the transaction failed); key and value are set on true. In a write transaction, seek again after writing to
+ * the table. */
 struct hl_cursor {
 	struct hl_txn *txn;
 	struct MDB_cursor *mdb;
@@ -76,8 +77,18 @@ struct hl_dbkey {
 	size_t len;
 };
 static inline struct hl_dbkey hl_dbkey_u8(struct hl_dbkey k, uint8_t v) { k.bytes[k.len++] = v; return k; }
-static inline struct hl_dbkey hl_dbkey_u32(struct hl_dbkey k, uint32_t v) { hl_be32_put(k.bytes + k.len, v); k.len += 4; return k; }
-static inline struct hl_dbkey hl_dbkey_u64(struct hl_dbkey k, uint64_t v) { hl_be64_put(k.bytes + k.len, v); k.len += 8; return k; }
+static inline struct hl_dbkey hl_dbkey_u32(struct hl_dbkey k, uint32_t v)
+{
+	hl_be32_put(k.bytes + k.len, v);
+	k.len += 4;
+	return k;
+}
+static inline struct hl_dbkey hl_dbkey_u64(struct hl_dbkey k, uint64_t v)
+{
+	hl_be64_put(k.bytes + k.len, v);
+	k.len += 8;
+	return k;
+}
 #define HL_DBKEY_NONE ((struct hl_dbkey){ .len = 0 })
 #define HL_DBKEY(k) ((struct hl_str){ (const char *)(k).bytes, (k).len })
 

@@ -13,8 +13,8 @@ void hl_webhook_row_put(struct hl_txn *txn, const struct hl_webhook_row *row);
 void hl_webhook_row_del(struct hl_txn *txn, uint32_t number);
 /* The webhook as it was; secrets are "". false when that revision is no longer kept. */
 bool hl_webhook_revision_get(struct hl_txn *txn, uint32_t number, uint32_t revision, struct hl_webhook_row *out);
-/* Ascending by number, account 0 = all, after = exclusive start (0 = from the first); until each returns false. The rows
- * stay in the arena until the transaction's next reset. */
+/* Ascending by number, account 0 = all, after = exclusive start (0 = from the first); until each returns false. The
+ * rows stay in the arena until the transaction's next reset. */
 void hl_webhook_each(struct hl_txn *txn, uint32_t account, uint32_t after,
 		bool (*each)(void *data, const struct hl_webhook_row *row), void *data);
 

@@ -160,7 +160,8 @@ static void test_whole(void **state)
 /* Deleting one of these breaks nothing that another record tells. */
 static bool may_go(enum hl_table t)
 {
-	return t == HL_TABLE_META || t == HL_TABLE_ATTEMPT || t == HL_TABLE_EVENT_TYPE || t == HL_TABLE_IDEM || t == HL_TABLE_JOB;
+	return t == HL_TABLE_META || t == HL_TABLE_ATTEMPT || t == HL_TABLE_EVENT_TYPE || t == HL_TABLE_IDEM ||
+			t == HL_TABLE_JOB;
 }
 
 static void test_each_deleted(void **state)
@@ -261,7 +262,8 @@ static void test_counters(void **state)
 	}
 }
 
-/* A secret copied from another webhook, a row that tells another time than its due entry, more reports than are told. */
+/* A secret copied from another webhook, a row that tells another time than its due entry, more reports than are
+ * told. */
 static void test_lies(void **state)
 {
 	struct hl_buf key = { 0 }, value = { 0 }, sealed = { 0 };

@@ -13,7 +13,7 @@
 
 enum { PUBLISHERS = 12, FAN_OUT = 5 };
 
-/* ---- the child ---------------------------------------------------------------------------------------------------- */
+/* ---- the child --------------------------------------------------------------------------------------------------- */
 
 struct child {
 	struct fixture f;
@@ -143,7 +143,7 @@ static void child_main(struct fixture *f, int tell, uint64_t seed)
 	_exit(1);
 }
 
-/* ---- the parent --------------------------------------------------------------------------------------------------- */
+/* ---- the parent -------------------------------------------------------------------------------------------------- */
 
 /* Reads what the child tells until `ms` after the first word; newest event told. */
 static uint64_t listen_to(int fd, int ms)

@@ -1,5 +1,5 @@
-/* Every record: a random one comes back as it was; each shorter or longer text, and bytes at random, are refused or read
- * as some valid record, never past their end (the sanitizers watch). */
+/* Every record: a random one comes back as it was; each shorter or longer text, and bytes at random, are refused or
+ * read as some valid record, never past their end (the sanitizers watch). */
 #include "store_test.h"
 #include "store/layout.h"
 
@@ -437,7 +437,8 @@ static void test_contradictions(void **state)
 static void test_due(void **state)
 {
 	struct hl_buf b = { 0 };
-	struct hl_due d = { .why = HL_WAIT_HINT, .attempts = 3, .event = 9, .expires_at_ms = 77, .set_at_ms = 5, .drain_gen = 4 };
+	struct hl_due d = { .why = HL_WAIT_HINT, .attempts = 3, .event = 9, .expires_at_ms = 77, .set_at_ms = 5,
+			.drain_gen = 4 };
 	struct hl_due got;
 	struct hl_dbkey key = hl_due_key(12, 1000, 34);
 	uint32_t webhook;

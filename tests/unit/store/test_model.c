@@ -1,6 +1,7 @@
 /* The store against a naive model in memory: random publishes, outcomes, cancels, retries, replays, index slices and
- * jobs, some in transactions that are aborted; after every few batches the listings, the queues' work and the counters
- * must be what a loop over plain arrays says, and the audit must be clean. HL_SEED and HL_STEPS repeat or lengthen it. */
+ * jobs, some in transactions that are aborted; after every few batches the listings, the queues' work and the
+ * counters must be what a loop over plain arrays says, and the audit must be clean. HL_SEED and HL_STEPS repeat or
+ * lengthen it. */
 #include "store_test.h"
 #include "store/index.h"
 #include "store/jobs.h"
@@ -52,7 +53,7 @@ static bool one_in(struct model *m, uint32_t n)
 	return below(m, n) == 0;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static void m_webhook_add(struct model *m)
 {
@@ -262,7 +263,7 @@ static void m_batch(struct model *m)
 	m->next_job = jobs;
 }
 
-/* ---- jobs --------------------------------------------------------------------------------------------------------- */
+/* ---- jobs -------------------------------------------------------------------------------------------------------- */
 
 static void run_job(struct model *m, struct hl_job_row *job)
 {
@@ -388,7 +389,7 @@ static void job_retention(struct model *m)
 	}
 }
 
-/* ---- checks ------------------------------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 struct seen {
 	uint64_t numbers[ROWS_MAX];

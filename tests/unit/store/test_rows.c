@@ -380,7 +380,8 @@ static bool list_type(void *data, const struct hl_event_type *t)
 static void test_event_types(void **state)
 {
 	static char longest[HL_EVENT_TYPE_MAX];
-	struct hl_event_type t = { .title = HL_STR("A type"), .dialect_categories = { [HL_DIALECT_BITNOB] = HL_STR("wallet") } }, r;
+	struct hl_event_type t = { .title = HL_STR("A type"),
+			.dialect_categories = { [HL_DIALECT_BITNOB] = HL_STR("wallet") } }, r;
 	struct hl_buf names = { 0 };
 	(void)state;
 	memset(longest, 'z', sizeof(longest));
