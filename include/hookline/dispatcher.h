@@ -115,6 +115,7 @@ struct hl_idempotency {
 struct hl_publish {
 	struct hl_str type;           /* 1–128 of [A-Za-z0-9_.-] */
 	struct hl_str data;           /* valid JSON text; delivered byte for byte */
+	bool data_checked;            /* you have checked that data is valid JSON (RFC 8259, UTF-8): it is not checked again */
 	struct hl_str external_id;    /* "" = none; same id and content within 48 h: the first answer again */
 	uint64_t server;              /* 0 = none */
 	hl_ms_t occurred_at_ms;       /* 0 = now */

@@ -31,6 +31,7 @@ int hl_publish_read(struct hl_reader *r, const struct hl_webhook_scope *scope, s
 			(!p.external_id.len || !hl_str_all_between(p.external_id, 0x21, 0x7e)))
 		return hl_read_fail(r, &f[ID], "must be 1 to %d visible ASCII characters", HL_EXTERNAL_ID_MAX);
 	p.data = f[DATA].value.raw;
+	p.data_checked = true;
 	*out = p;
 	return HL_OK;
 }

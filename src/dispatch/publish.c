@@ -318,8 +318,6 @@ int hl_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_publis
 	int rc = hl_core_admit(d, err);
 	if (rc == 0)
 		rc = hl_validate_publish(in, d->set.data_max, now, err);
-	if (rc == 0 && in->idempotency)
-		rc = hl_validate_idempotency(in->idempotency, err);
 	if (rc)
 		return rc;
 	struct hl_event e = {

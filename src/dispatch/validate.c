@@ -350,7 +350,7 @@ int hl_validate_publish(const struct hl_publish *p, size_t data_max, hl_ms_t now
 		return rc;
 	if (p->data.len > data_max)
 		return hl_err_field(err, HL_ETOOBIG, "/data", "must be at most %zu bytes", data_max);
-	rc = hl_json_check(p->data, HL_JSON_DEPTH_MAX, &v, &why);
+	rc = p->data_checked ? 0 : hl_json_check(p->data, HL_JSON_DEPTH_MAX, &v, &why);
 	if (rc)
 		return hl_err_field(err, rc, "/data", "%s", why.text);
 	return p->idempotency ? hl_validate_idempotency(p->idempotency, err) : HL_OK;
