@@ -6,6 +6,9 @@
  * bad), and the front of the ring is sent as far as it is complete. Reading pauses while the ring is full, while 8 MiB of
  * results wait for the client, or while the library says HL_EBUSY; it goes on when any of these ends.
  *
+ * Some proxies stop sending a request's body once its answer has begun. They ask for "Hookline-Results: at-end": then the
+ * answer begins when the body has been read, or when the results kept for it have grown to the same 8 MiB.
+ *
  * Failures: a bad entry is a result like any other. A body that stops being an array ends with one last result. A client
  * that goes away: what was handed over is stored all the same; the batch is freed when the last of it has come back. */
 #include "api/auth.h"
@@ -39,6 +42,8 @@ struct batch {
 	size_t head, n;         /* the ring: oldest place, places taken */
 	size_t n_waiting;
 	bool over;              /* the body has ended, or stopped making sense */
+	bool at_end;            /* results wait in out until the body is over */
+	bool begun;             /* the answer's head is on its way */
 	bool paused;
 	struct slot ring[RING];
 };
@@ -100,10 +105,21 @@ static void slot_fail(struct slot *s, int code, const struct hl_err *err)
 	slot_problem(s, &p);
 }
 
+static void send_results(struct batch *b)
+{
+	if (!b->call->request || (b->at_end && !b->over && b->out.len < UNREAD_MAX))
+		return;
+	if (!b->begun)
+		hl_call_begin(b->call, 202, "application/x-ndjson");
+	b->begun = true;
+	if (b->out.len && hl_buf_ok(&b->out))
+		hl_response_write(b->call->request, hl_buf_all(&b->out));
+	hl_buf_reset(&b->out);
+}
+
 /* Sends what is complete at the front of the ring. */
 static void flush(struct batch *b)
 {
-	hl_buf_reset(&b->out);
 	while (b->n && b->ring[b->head].state == SLOT_DONE) {
 		struct slot *s = &b->ring[b->head];
 		/* No memory for a result: it is left out, which means "not known" to the client. */
@@ -113,8 +129,7 @@ static void flush(struct batch *b)
 		b->head = (b->head + 1) % RING;
 		b->n--;
 	}
-	if (b->out.len && hl_buf_ok(&b->out) && b->call->request)
-		hl_response_write(b->call->request, hl_buf_all(&b->out));
+	send_results(b);
 }
 
 /* ---- entries ------------------------------------------------------------------------------------------------------ */
@@ -270,6 +285,12 @@ static void on_abort(void *data)
 		finish(b);
 }
 
+static bool wants_results_at_end(const struct hl_request *r)
+{
+	struct hl_str when;
+	return hl_headers_get(r->headers, HL_STR("hookline-results"), &when) && hl_str_ieq(when, HL_STR("at-end"));
+}
+
 /* JSON means an array. -1: neither. */
 static int kind_of(const struct hl_request *r)
 {
@@ -312,7 +333,8 @@ static void batch(struct hl_call *c)
 	hl_splitter_init(&b->splitter, (enum hl_split_kind)kind, c->api->body_max);
 	c->stream = &stream;
 	c->stream_data = b;
-	hl_call_begin(c, 202, "application/x-ndjson");
+	b->at_end = wants_results_at_end(c->request);
+	send_results(b);
 }
 
 static const struct hl_route routes[] = {

@@ -139,6 +139,20 @@ class Batch(harness.Case):
         s.send(b"")
         s.close()
 
+    def test_results_at_end(self):
+        s = Stream(self.server, self.api.key, extra="Hookline-Results: at-end\r\n")
+        for i in range(10):
+            s.send(self.lines(100, "batch.atend"))
+        until(lambda: len(self.api.get("/v1/events?type=batch.atend&limit=250").json["data"]) == 250)
+        s.sock.settimeout(0.3)
+        with self.assertRaises(socket.timeout):
+            s.sock.recv(1)
+        s.sock.settimeout(harness.PATIENCE)
+        s.end()
+        self.assertEqual(s.head()[0], 202)
+        self.assertEqual([r["line"] for r in s.results()], list(range(1, 1001)))
+        s.close()
+
     def test_expect_continue(self):
         s = Stream(self.server, self.api.key, extra="Expect: 100-continue\r\n")
         self.assertEqual(s.file.readline(), b"HTTP/1.1 100 Continue\r\n")

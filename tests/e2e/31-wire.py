@@ -48,7 +48,7 @@ def shapes():
         yield "Host %r" % host, b"GET /livez HTTP/1.1\r\nHost: %s\r\n\r\n" % host
     for line in (b"GET http://other/livez HTTP/1.1", b"GET /livez#x HTTP/1.1", b"GET livez HTTP/1.1", b"GET * HTTP/1.1", b"CONNECT a:1 HTTP/1.1",
                  b"TRACE /livez HTTP/1.1", b"GET /livez HTTP/2.0", b"GET /livez HTTP/0.9", b"GET /livez HTTP/1.2", b"GET /livez HTTP/1.10",
-                 b"GET /livez", b"GET  /livez HTTP/1.1", b"GET /liv ez HTTP/1.1", b"GET /livez HTTP/1.1 ", b" GET /livez HTTP/1.1",
+                 b"GET /livez", b"GET /liv ez HTTP/1.1", b"GET /livez HTTP/1.1 ", b" GET /livez HTTP/1.1",
                  b"GET /liv\xc3\xa9z HTTP/1.1", b"GET /livez\x00 HTTP/1.1", b"FOO /livez HTTP/1.1", b"PRI * HTTP/2.0"):
         yield "line %r" % line, line + b"\r\nHost: x\r\n\r\n"
     for field in (b"X\x00: y", b"X: a\x00b", b"X: a\x01b", b"X: a\x7fb", b": y", b"X Y: z", b"X\t: y", b"X", b"(X): y", b"X: \r\r\n"):
@@ -94,15 +94,13 @@ class Wire(harness.Case):
 
     def test_shapes(self):
         """Each with a whole second request behind it, which must not be taken for one."""
+        wrong = []
         for name, data in shapes():
             got = exchange(self.address, self.prepared(data + INNER))
-            self.assertTrue(got.startswith(b"HTTP/1.1 "), (name, got))
-            status = int(got.split()[1])
-            self.assertIn(status, (400, 405, 414, 431, 501, 505), (name, got))
-            self.assertEqual(got.count(b"HTTP/1.1 "), 1, (name, got))
-            self.assertIn(b"connection: close", got.lower(), (name, got))
-            if name not in ("SSH",):
-                self.assertIn(b"application/problem+json", got, (name, got))
+            refused = got.startswith(b"HTTP/1.1 ") and int(got.split()[1]) in (400, 405, 414, 431, 501, 505)
+            if not refused or got.count(b"HTTP/1.1 ") != 1 or b"connection: close" not in got.lower() or b"application/problem+json" not in got:
+                wrong.append((name, got))
+        self.assertEqual(wrong, [])
         self.assertEqual(self.api.get("/v1/events?type=smuggled").json["data"], [])
 
     def test_what_is_allowed(self):

@@ -252,27 +252,20 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.receiver = Receiver().start()
+        cls.addClassCleanup(cls.receiver.stop)
+        cls.addClassCleanup(Verifier.stop)
         cls.server = Server(settings=cls.settings)
-        try:
-            cls.server.start()
-            cls.api = cls.server.client()
-        except BaseException:
-            cls.server.__exit__()
-            cls.receiver.stop()
-            raise
+        cls.addClassCleanup(cls.server.__exit__)
+        cls.server.start()
+        cls.api = cls.server.client()
 
     @classmethod
     def tearDownClass(cls):
         """Whatever the tests did, the server ends in order and its store is sound."""
-        try:
-            code = cls.server.stop()
-            assert code == 0, "exit code %s\n%s" % (code, cls.server.log()[-3000:])
-            code, out, err = cls.server.check()
-            assert code == 0 and "clean" in out, "check: %d\n%s%s" % (code, out, err)
-        finally:
-            cls.server.__exit__()
-            cls.receiver.stop()
-            Verifier.stop()
+        code = cls.server.stop()
+        assert code == 0, "exit code %s\n%s" % (code, cls.server.log()[-3000:])
+        code, out, err = cls.server.check()
+        assert code == 0 and "clean" in out, "check: %d\n%s%s" % (code, out, err)
 
     def url(self, behaviour):
         """A path of the receiver nobody else uses."""
