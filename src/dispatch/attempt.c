@@ -123,7 +123,8 @@ static void finish(struct hl_attempt_run *run, const struct hl_answer *answer)
 			snprintf(run->error, sizeof(run->error), "%s", run->judgement.error);
 		a->error = hl_str_from(run->error);
 	}
-	hl_env_random(d->env, &run->rnd, sizeof(run->rnd));
+	if (!a->succeeded)
+		hl_env_random(d->env, &run->rnd, sizeof(run->rnd));
 	note_stats(run);
 	struct hl_queue *q = run->slot.queue;
 	if (q) {

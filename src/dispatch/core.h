@@ -66,7 +66,7 @@ struct hl_dispatcher {
 	enum hl_core_state state;
 	bool failed;                     /* the store failed: every change is HL_EFATAL */
 	struct hl_settings set;
-	const struct hl_env *env;
+	const struct hl_env *env;        /* the loop's */
 	struct hl_log log;
 	struct hl_transport transport;
 	struct hl_alarm alarm;
@@ -109,8 +109,12 @@ struct hl_dispatcher {
 };
 
 /* ---- time ---- */
+/* On the loop the clocks stand still during a turn (dispatcher.c): one reading of the kernel's serves all of it. */
 static inline hl_ms_t hl_core_wall(const struct hl_dispatcher *d) { return hl_env_wall_ms(d->env); }
 static inline hl_ms_t hl_core_mono(const struct hl_dispatcher *d) { return hl_env_mono_ms(d->env); }
+
+/* For apply functions: the storage thread reads the real clock. */
+static inline hl_ms_t hl_core_store_wall(const struct hl_dispatcher *d) { return hl_env_wall_ms(hl_store_env(d->store)); }
 
 /* ---- shared errands (core.c) ---- */
 

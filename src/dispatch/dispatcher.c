@@ -22,12 +22,34 @@ struct port {
 	uv_idle_t idle;
 	uv_timer_t timer;
 	struct hl_client *client;
+	struct hl_env env;            /* the loop's clocks: the kernel's, read once a turn */
+	hl_ms_t wall_ms;              /* read when the loop's time was loop_ms */
+	uint64_t loop_ms;
 	hl_ms_t alarm_mono_ms;        /* what the timer is set to; INT64_MAX = off */
 	bool soon;
 	int n_handles;                /* open ones */
 	hl_close_cb cb;
 	void *data;
 };
+
+/* ---- clocks ---- */
+
+/* Monotonic time as libuv last read it, once a turn; the same clock as hl_env_real's. */
+static hl_ms_t loop_mono_ms(void *data)
+{
+	const struct port *p = data;
+	return (hl_ms_t)uv_now(p->loop);
+}
+
+static hl_ms_t loop_wall_ms(void *data)
+{
+	struct port *p = data;
+	if (p->loop_ms != uv_now(p->loop) || p->wall_ms == 0) {
+		p->loop_ms = uv_now(p->loop);
+		p->wall_ms = hl_env_wall_ms(&hl_env_real);
+	}
+	return p->wall_ms;
+}
 
 /* ---- ports ---- */
 
@@ -76,7 +98,6 @@ static void alarm_set(void *data, hl_ms_t at_mono_ms)
 		return;
 	}
 	hl_ms_t wait = at_mono_ms - hl_core_mono(p->d);
-	uv_update_time(p->loop);
 	uv_timer_start(&p->timer, on_timer, wait < 1 ? 1 : (uint64_t)wait, 0);
 }
 
@@ -147,11 +168,10 @@ void hl_dispatcher_close(struct hl_dispatcher *d, hl_ms_t grace_ms, hl_close_cb 
 
 /* ---- opening ---- */
 
-static int open_client(struct port *p, const struct hl_options *o, const struct hl_log *log, struct hl_err *err)
+static int open_client(struct port *p, const struct hl_options *o, struct hl_err *err)
 {
 	struct hl_client_options co = {
-		.env = o->env,
-		.log = log,
+		.env = o->env ? o->env : &p->env,
 		.egress = { .allow_networks = o->allow_networks, .allow_hosts = o->allow_hosts,
 			.nat64_prefixes = o->nat64_prefixes, .ports = o->ports, .own_listeners = o->own_listeners,
 			.allow_http = o->allow_http },
@@ -198,12 +218,14 @@ int hl_dispatcher_open(struct hl_dispatcher **out, uv_loop_t *loop, const struct
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	p->loop = loop;
 	p->alarm_mono_ms = INT64_MAX;
+	p->env = (struct hl_env){ .data = p, .wall_ms = loop_wall_ms, .mono_ms = loop_mono_ms, .random = hl_env_real.random };
+	uv_update_time(loop);
 	int rc = open_handles(p);
 	if (rc) {
 		free(p);
 		return hl_err_set(err, rc, "event loop: %s", hl_strerror(rc));
 	}
-	rc = open_client(p, o, NULL, err);
+	rc = open_client(p, o, err);
 	if (rc) {
 		close_handles(p);
 		return rc;
@@ -212,6 +234,7 @@ int hl_dispatcher_open(struct hl_dispatcher **out, uv_loop_t *loop, const struct
 		.transport = { .data = p, .start = transport_start, .cancel = transport_cancel },
 		.alarm = { .data = p, .set = alarm_set, .soon = alarm_soon },
 		.egress = hl_client_egress(p->client),
+		.env = o->env ? o->env : &p->env,
 		.loop = loop,
 	};
 	rc = hl_engine_open(&p->d, o, &ports, err);

@@ -104,7 +104,7 @@ static bool in_catalogue(void *data, enum hl_dialect dialect, struct hl_str type
 static int open_store(struct hl_dispatcher *d, const struct hl_options *o, uv_loop_t *loop, struct hl_err *err)
 {
 	struct hl_store_options so = { .dir = o->data_dir, .max_bytes = o->store_max_bytes, .key_file = o->key_file,
-		.create = true, .takeover = o->takeover, .env = d->env, .log = &d->log };
+		.create = true, .takeover = o->takeover, .env = o->env, .log = &d->log };
 	struct hl_commit_options co = { .threaded = loop != NULL, .on_fatal = on_fatal, .data = d };
 	int rc = hl_store_open(&d->store, &so, err);
 	if (rc)
@@ -177,7 +177,7 @@ int hl_engine_open(struct hl_dispatcher **out, const struct hl_options *o, const
 	struct hl_dispatcher *d = calloc(1, sizeof(*d));
 	if (!d)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
-	d->env = o->env ? o->env : &hl_env_real;
+	d->env = ports->env ? ports->env : o->env ? o->env : &hl_env_real;
 	d->transport = ports->transport;
 	d->alarm = ports->alarm;
 	d->egress = ports->egress;

@@ -9,6 +9,7 @@ struct hl_engine_ports {
 	struct hl_transport transport;
 	struct hl_alarm alarm;
 	const struct hl_egress *egress;
+	const struct hl_env *env;        /* clocks of the loop; NULL = those of the options */
 	uv_loop_t *loop;                 /* NULL: commits are stepped by hand (hl_engine_step) */
 };
 /* Opens store and engine; delivers from the first tick on. Used by dispatcher.c and by tests on virtual time. */

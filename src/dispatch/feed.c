@@ -107,11 +107,15 @@ static bool start_type(void *data, const struct hl_event_type *t)
 	return s->rc == 0;
 }
 
-static bool start_account(void *data, const struct hl_account_row *row)
+/* Of every account that ever had a webhook, whether it has a row or not: a publish carries the generation. */
+static int start_generations(struct start *s, struct hl_txn *txn)
 {
-	struct start *s = data;
-	s->rc = hl_core_set_generation(s->d, row->number, row->generation);
-	return s->rc == 0;
+	struct hl_totals totals;
+	uint32_t account = 0;
+	int rc = 0;
+	while (!rc && hl_totals_next(txn, account, &account, &totals))
+		rc = hl_core_set_generation(s->d, account, totals.generation);
+	return rc;
 }
 
 static bool start_webhook(void *data, const struct hl_webhook_row *row)
@@ -153,7 +157,7 @@ int hl_feed_start(struct hl_dispatcher *d, struct hl_err *err)
 	struct hl_txn *txn = hl_core_read(d);
 	hl_event_type_row_each(txn, start_type, &s);
 	if (s.rc == 0)
-		hl_account_row_each(txn, 0, start_account, &s);
+		s.rc = start_generations(&s, txn);
 	if (s.rc == 0)
 		hl_webhook_each(txn, 0, 0, start_webhook, &s);
 	if (s.rc == 0)

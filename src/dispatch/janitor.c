@@ -143,7 +143,7 @@ static int job_apply(struct hl_command *c, struct hl_txn *txn)
 	j->job_found = hl_job_next(txn, j->job_after, &job) || hl_job_next(txn, 0, &job);
 	if (!j->job_found)
 		return hl_txn_status(txn);
-	int rc = hl_job_step(txn, &job, hl_core_wall(j->d), SLICE_US, &j->job_result);
+	int rc = hl_job_step(txn, &job, hl_core_store_wall(j->d), SLICE_US, &j->job_result);
 	if (rc == 0)
 		j->job_after = job.number;
 	return rc;
@@ -192,7 +192,7 @@ void hl_janitor_wake(struct hl_dispatcher *d)
 static int sweep_apply(struct hl_command *c, struct hl_txn *txn)
 {
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, sweep_command);
-	return hl_sweep_step(&j->sweep, txn, hl_core_wall(j->d));
+	return hl_sweep_step(&j->sweep, txn, hl_core_store_wall(j->d));
 }
 
 static void sweep_submit(struct hl_janitor *j);
@@ -288,7 +288,7 @@ static int upkeep_apply(struct hl_command *c, struct hl_txn *txn)
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, upkeep_command);
 	struct hl_dispatcher *d = j->d;
 	struct hl_job_row job;
-	hl_ms_t now = hl_core_wall(d), before = now - (hl_ms_t)d->set.retention_s * 1000;
+	hl_ms_t now = hl_core_store_wall(d), before = now - (hl_ms_t)d->set.retention_s * 1000;
 	uint64_t dropped = 0;
 	j->idem_left = !hl_idem_drop_old(txn, now, IDEM_SLICE, &dropped);
 	for (uint64_t after = 0; hl_job_next(txn, after, &job); after = job.number)

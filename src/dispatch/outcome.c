@@ -95,7 +95,7 @@ static int apply_end(struct hl_attempt_run *run, struct hl_txn *txn, const struc
 	struct hl_delivery_row row = *old;
 	row.last_class = (uint8_t)run->end_class;
 	row.last_error = run->error[0] ? hl_str_from(run->error) : hl_str_from(hl_class_sentence(run->end_class));
-	end_row(&row, HL_DELIVERY_FAILED, hl_core_wall(run->d));
+	end_row(&row, HL_DELIVERY_FAILED, hl_core_store_wall(run->d));
 	hl_delivery_change(txn, run->delivery, old, &row);
 	note_queue(run, hl_counts_edit(txn, run->webhook));
 	run->after = row;

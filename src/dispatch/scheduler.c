@@ -271,8 +271,9 @@ static void end_slot(struct hl_scheduler *s, struct hl_slot *slot)
 enum hl_queue_change hl_scheduler_finish(struct hl_scheduler *s, struct hl_slot *slot, const struct hl_judgement *j)
 {
 	struct hl_queue *q = slot->queue;
-	uint32_t rnd;
-	hl_env_random(s->env, &rnd, sizeof(rnd));
+	uint32_t rnd = 0;
+	if (j->verdict != HL_VERDICT_SUCCEEDED) /* only delays of probes need it: a system call saved */
+		hl_env_random(s->env, &rnd, sizeof(rnd));
 	end_slot(s, slot);
 	enum hl_queue_change change =
 			hl_queue_learn(q, slot, j, hl_env_wall_ms(s->env), hl_env_mono_ms(s->env), rnd);

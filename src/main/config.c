@@ -339,9 +339,5 @@ int hl_config_check(struct hl_config *c, struct hl_err *err)
 		rc = blame(c, HL_SETTING_limits_tiers, err);
 	if (!c->engine.user_agent[0])
 		c->engine.user_agent = "Hookline/" HL_VERSION;
-	if (rc == HL_OK && c->engine.max_slow > c->engine.max_in_flight) {
-		hl_err_set(err, HL_EINVAL, "%u is more than delivery.max_in_flight (%u)", c->engine.max_slow, c->engine.max_in_flight);
-		rc = blame(c, HL_SETTING_delivery_max_slow, err);
-	}
 	return rc;
 }
