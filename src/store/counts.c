@@ -188,6 +188,24 @@ void hl_totals_get(struct hl_txn *txn, uint32_t account, struct hl_totals *out)
 	*out = e.u.totals;
 }
 
+bool hl_totals_next(struct hl_txn *txn, uint32_t after, uint32_t *out_account, struct hl_totals *out)
+{
+	struct hl_cursor c;
+	struct hl_dbkey kind = hl_dbkey_u8(HL_DBKEY_NONE, KIND_ACCOUNT);
+	bool found = false;
+	hl_cursor_open(&c, txn, HL_TABLE_COUNTS);
+	if (after < UINT32_MAX && hl_cursor_seek(&c, HL_DBKEY(entry_key(KIND_ACCOUNT, after + 1))) &&
+			hl_cursor_under(&c, HL_DBKEY(kind)) && c.key.len == 5) {
+		*out_account = hl_be32_get((const uint8_t *)c.key.ptr + 1);
+		int rc = hl_totals_decode(c.value, out);
+		if (rc)
+			hl_txn_fail(txn, rc);
+		found = !rc;
+	}
+	hl_cursor_close(&c);
+	return found;
+}
+
 void hl_counts_drop(struct hl_txn *txn, uint32_t webhook)
 {
 	struct entry *e = entry_edit(txn, KIND_WEBHOOK, webhook);

@@ -12,6 +12,8 @@ struct hl_totals *hl_totals_edit(struct hl_txn *txn, uint32_t account); /* 0 = t
 /* Readers (in a write transaction: what was edited counts). All zero when there is no record. */
 void hl_counts_get(struct hl_txn *txn, uint32_t webhook, struct hl_counts *out);
 void hl_totals_get(struct hl_txn *txn, uint32_t account, struct hl_totals *out);
+/* The first account after `after` that has a record (0 = from the start), as it was when the transaction began. */
+bool hl_totals_next(struct hl_txn *txn, uint32_t after, uint32_t *out_account, struct hl_totals *out);
 /* The record vanishes when the transaction commits. */
 void hl_counts_drop(struct hl_txn *txn, uint32_t webhook);
 /* Notes one finished attempt: last_* members. */

@@ -202,6 +202,9 @@ static void test_counts(void **state)
 	assert_true(t.events == 1 && t.webhooks[HL_WEBHOOK_ENABLED] == 1 && t.deliveries[0] == 3 && t.by_state[0] == 3);
 	hl_totals_get(reader(&f), 0, &t);
 	assert_true(t.events == 1 && t.deliveries[0] == 3);
+	uint32_t account;
+	assert_true(hl_totals_next(reader(&f), 0, &account, &t) && account == 1 && t.generation == 1);
+	assert_false(hl_totals_next(reader(&f), 1, &account, &t));
 	hl_totals_get(reader(&f), 9, &t);
 	assert_int_equal(t.events, 0);
 }
