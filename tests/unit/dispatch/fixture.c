@@ -28,7 +28,7 @@ struct fx_flight {
 	char *strings[3];
 };
 
-static _Noreturn void die(const char *fmt, ...)
+static _Noreturn void HL_PRINTF(1, 2) die(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
