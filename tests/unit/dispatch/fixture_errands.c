@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static _Noreturn void die(const char *fmt, ...)
+static _Noreturn void HL_PRINTF(1, 2) die(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
