@@ -63,6 +63,7 @@ static void done(struct hl_command *c, int status)
 	struct world *w = x->w;
 	w->done[w->n_done++] = x->id;
 	w->status[x->id] = status;
+	assert_int_equal(w->fatal, status == HL_EFATAL); /* told before the commands it took */
 	if (w->more) {
 		w->more--;
 		hl_commit_submit(w->commit, c);
