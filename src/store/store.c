@@ -236,9 +236,10 @@ int hl_store_measure(struct hl_store *s)
 {
 	MDB_txn *txn;
 	uint64_t n;
-	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	int dead, rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
 	if (rc)
 		return translate(rc);
+	(void)mdb_reader_check(s->env, &dead); /* slots of killed readers would keep old pages for ever */
 	rc = count_free(txn, &n);
 	mdb_txn_abort(txn);
 	if (!rc)
@@ -422,7 +423,6 @@ int hl_store_env_open(struct hl_store *s, struct hl_err *err)
 {
 	uint64_t map = HL_MAX(MAP_MIN, 2 * s->o.max_bytes) & ~(uint64_t)0xfffff;
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->o.read_only ? MDB_RDONLY : 0);
-	int dead;
 	int rc = mdb_env_create(&s->env);
 	rc = rc ? rc : mdb_env_set_maxdbs(s->env, TABLES_MAX);
 	rc = rc ? rc : mdb_env_set_maxreaders(s->env, READERS_MAX);
@@ -430,7 +430,6 @@ int hl_store_env_open(struct hl_store *s, struct hl_err *err)
 	rc = rc ? rc : mdb_env_open(s->env, s->dir, flags, 0600);
 	if (rc)
 		return lmdb_err(err, rc, "data.mdb");
-	(void)mdb_reader_check(s->env, &dead); /* slots of killed readers would keep old pages for ever */
 	return check_length(s, err);
 }
 
