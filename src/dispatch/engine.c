@@ -130,8 +130,10 @@ static void init_parts(struct hl_dispatcher *d, const struct hl_options *o)
 	hl_arena_init(&d->turn, 0);
 	hl_catalogue_init(&d->catalogue);
 	hl_map_u64_init(&d->generations);
-	hl_event_cache_init(&d->events, o->window_bytes);
+	hl_event_cache_init(&d->events, o->window_bytes / 2);
 	d->shared.events = &d->events;
+	d->shared.n_fresh_max = o->window_bytes / 4 / sizeof(struct hl_fresh_entry);
+	d->shared.n_due_max = o->window_bytes / 4 / (sizeof(struct hl_due_entry) + 32);
 	hl_map_u64_init(&d->shared.waiting);
 	hl_map_u64_init(&d->shared.claims);
 	hl_map_u64_init(&d->queues);

@@ -18,6 +18,8 @@
 #include "base/str.h"
 #include <stdlib.h>
 
+enum { RING_KEPT = 64 };
+
 int hl_queue_create(struct hl_queue **out, struct hl_queue_shared *shared, uint32_t account, uint32_t webhook,
 		const struct hl_queue_limits *limits)
 {
@@ -145,6 +147,12 @@ static void take_fresh(struct hl_queue *q, struct hl_work *out)
 	*out = (struct hl_work){ .delivery = e->delivery, .event = e->event, .ref = e->ref, .fresh = true };
 	q->fresh_head = (q->fresh_head + 1) % q->fresh_cap;
 	q->fresh_count--;
+	q->shared->n_fresh--;
+	if (q->fresh_count == 0 && q->fresh_cap > RING_KEPT) { /* a burst is over: its memory goes back */
+		free(q->fresh);
+		q->fresh = NULL;
+		q->fresh_cap = q->fresh_head = 0;
+	}
 }
 
 static void take_due(struct hl_queue *q, struct hl_due_entry *e, struct hl_work *out)

@@ -26,6 +26,7 @@ enum {
 	HL_QUEUE_START_WINDOW = 5,      /* concurrency of a queue nothing is known about */
 	HL_QUEUE_FRESH_MAX = 8192,      /* entries of the fresh ring */
 	HL_QUEUE_DUE_MAX = 1024,        /* entries of the due heap */
+	HL_QUEUE_LEAST = 32,            /* entries of each that a queue may hold however little memory is left */
 	HL_QUEUE_PROBE_MIN_MS = 5000,
 	HL_QUEUE_PROBE_MAX_MS = 300000,
 	HL_QUEUE_PROBE_JITTER_PERCENT = 20,
@@ -83,6 +84,8 @@ struct hl_queue_limits {
 struct hl_queue_shared {
 	struct hl_event_cache *events;
 	struct hl_map_u64 waiting;      /* delivery → hl_due_entry in some queue's heap */
+	uint64_t n_fresh;               /* entries of all fresh rings; those of all heaps: waiting.count */
+	uint64_t n_fresh_max, n_due_max;/* past these a queue holds HL_QUEUE_LEAST of each at most */
 	struct hl_map_u64 claims;       /* delivery → attempt, from dispatch until its outcome is durable; not the queues' to change */
 };
 

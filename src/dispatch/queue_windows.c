@@ -19,6 +19,7 @@ void hl_queue_drop_windows(struct hl_queue *q)
 {
 	uint64_t floor = hl_queue_fresh_floor(q);
 	bool had_fresh = q->fresh_count > 0 || q->fresh_more;
+	q->shared->n_fresh -= q->fresh_count;
 	for (; q->fresh_count > 0; q->fresh_count--) {
 		hl_event_cache_release(q->shared->events, q->fresh[q->fresh_head].ref);
 		q->fresh_head = (q->fresh_head + 1) % q->fresh_cap;
@@ -61,21 +62,33 @@ static bool grow_ring(struct hl_queue *q)
 	return true;
 }
 
+/* Whether the memory for windows allows this queue one more fresh entry. */
+static bool fresh_room(const struct hl_queue *q)
+{
+	uint32_t max = q->state == HL_QUEUE_OPEN ? HL_QUEUE_FRESH_MAX : FRESH_PARKED_MAX;
+	return q->fresh_count < max && (q->fresh_count < HL_QUEUE_LEAST || q->shared->n_fresh < q->shared->n_fresh_max);
+}
+
+static bool due_room(const struct hl_queue *q)
+{
+	return q->due.count < HL_QUEUE_LEAST || q->shared->waiting.count < q->shared->n_due_max;
+}
+
 static bool ring_push(struct hl_queue *q, struct hl_fresh_entry e)
 {
 	if (q->fresh_count == q->fresh_cap && !grow_ring(q))
 		return false;
 	q->fresh[(q->fresh_head + q->fresh_count) % q->fresh_cap] = e;
 	q->fresh_count++;
+	q->shared->n_fresh++;
 	return true;
 }
 
 bool hl_queue_push_fresh(struct hl_queue *q, uint64_t delivery, uint64_t event, struct hl_event_ref *ref)
 {
-	uint32_t max = q->state == HL_QUEUE_OPEN ? HL_QUEUE_FRESH_MAX : FRESH_PARKED_MAX;
 	if (q->fresh_more || delivery < q->fresh_next)
 		return false;
-	if (q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE || q->fresh_count >= max ||
+	if (q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE || !fresh_room(q) ||
 	    !ring_push(q, (struct hl_fresh_entry){ delivery, event, ref })) {
 		q->fresh_more = true;
 		q->fresh_next = delivery;
@@ -93,6 +106,10 @@ int hl_queue_load_fresh(struct hl_queue *q, uint32_t epoch, const struct hl_fres
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].delivery < q->fresh_next || hl_map_u64_get(&q->shared->claims, v[i].delivery))
 			continue;
+		if (!fresh_room(q)) { /* the rest stays where it is */
+			q->fresh_next = v[i].delivery;
+			return 0;
+		}
 		struct hl_fresh_entry e = { v[i].delivery, v[i].event, hl_event_cache_find(q->shared->events, v[i].event) };
 		if (!ring_push(q, e)) {
 			hl_event_cache_release(q->shared->events, e.ref);
@@ -175,7 +192,7 @@ int hl_queue_push_due(struct hl_queue *q, const struct hl_due *d, bool early, hl
 	if (after_upto(q, d)) {
 		if (q->due_more)
 			return 0;
-		if (q->due.count >= HL_QUEUE_DUE_MAX) {
+		if (q->due.count >= HL_QUEUE_DUE_MAX || !due_room(q)) {
 			q->due_more = true;
 			return 0;
 		}
@@ -192,6 +209,10 @@ int hl_queue_load_due(struct hl_queue *q, uint32_t epoch, const struct hl_due *v
 	if (epoch != q->epoch || q->state == HL_QUEUE_HELD || q->state == HL_QUEUE_GONE)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
+		if (!due_room(q)) { /* the rest stays where it is */
+			q->due_more = true;
+			return 0;
+		}
 		int rc = add_due(q, &v[i], false, now_ms, now_mono_ms);
 		if (rc)
 			return rc;
@@ -210,7 +231,8 @@ bool hl_queue_wants_due(const struct hl_queue *q)
 {
 	if (!q->due_more || q->due_loading || (q->state != HL_QUEUE_OPEN && q->state != HL_QUEUE_PARKED))
 		return false;
-	return q->due.count < DUE_LOW || (q->draining && q->due.count < DUE_HARD_MAX);
+	uint32_t low = due_room(q) ? DUE_LOW : HL_QUEUE_LEAST;
+	return q->due.count < low || (q->draining && due_room(q) && q->due.count < DUE_HARD_MAX);
 }
 
 bool hl_queue_remove(struct hl_queue *q, uint64_t delivery)
@@ -228,6 +250,7 @@ bool hl_queue_remove(struct hl_queue *q, uint64_t delivery)
 		for (; i + 1 < q->fresh_count; i++)
 			q->fresh[(q->fresh_head + i) % q->fresh_cap] = q->fresh[(q->fresh_head + i + 1) % q->fresh_cap];
 		q->fresh_count--;
+		q->shared->n_fresh--;
 		return true;
 	}
 	return false;

@@ -23,6 +23,7 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 	hl_event_cache_init(&w->events, 1 << 20);
 	w->shared.events = &w->events;
+	w->shared.n_fresh_max = w->shared.n_due_max = 1000000;
 	hl_map_u64_init(&w->shared.waiting);
 	hl_map_u64_init(&w->shared.claims);
 	w->wall = 1000000;
@@ -133,6 +134,41 @@ static void test_full_ring_leaves_the_rest_in_the_store(void **state)
 	assert_int_equal(work.delivery, HL_QUEUE_FRESH_MAX + 2);
 	assert_false(hl_queue_take(w->q, w->mono, true, &work));
 	assert_true(hl_queue_push_fresh(w->q, HL_QUEUE_FRESH_MAX + 3, 1, NULL));
+}
+
+static void test_little_memory_keeps_windows_small(void **state)
+{
+	struct world *w = *state;
+	w->shared.n_fresh_max = w->shared.n_due_max = 0;
+	uint64_t i = 1;
+	while (hl_queue_push_fresh(w->q, i, i, NULL))
+		i++;
+	assert_int_equal(i, HL_QUEUE_LEAST + 1);
+	assert_int_equal(w->shared.n_fresh, HL_QUEUE_LEAST);
+	struct hl_fresh more[100];
+	for (size_t k = 0; k < 100; k++)
+		more[k] = (struct hl_fresh){ i + k, 1 };
+	struct hl_work work;
+	for (uint64_t n = 1; n < i + 100; n++) { /* every one comes, in order, a few at a time */
+		if (w->q->fresh_count == 0) {
+			assert_true(w->q->fresh_more);
+			size_t at = (size_t)(w->q->fresh_next - i);
+			assert_int_equal(hl_queue_load_fresh(w->q, w->q->epoch, more + at, 100 - at, i + 100, false), 0);
+			assert_true(w->q->fresh_count <= HL_QUEUE_LEAST);
+		}
+		assert_true(hl_queue_take(w->q, w->mono, true, &work));
+		assert_int_equal(work.delivery, n);
+	}
+	assert_int_equal(w->shared.n_fresh, 0);
+	assert_false(w->q->fresh_more);
+	struct hl_due d[100];
+	for (size_t k = 0; k < 100; k++)
+		d[k] = due_at(1000 + k, w->wall + (hl_ms_t)k, HL_WAIT_BACKOFF, w->wall);
+	w->q->due_more = true;
+	assert_int_equal(hl_queue_load_due(w->q, w->q->epoch, d, 100, false, w->wall, w->mono), 0);
+	assert_int_equal(w->q->due.count, HL_QUEUE_LEAST);
+	assert_true(w->q->due_more);
+	assert_int_equal(w->q->upto_delivery, 1000 + HL_QUEUE_LEAST - 1);
 }
 
 static void test_answer_to_an_older_refill_is_void(void **state)
@@ -399,7 +435,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_fresh_in_order), T(test_floor_knows_attempts_in_flight), T(test_full_ring_leaves_the_rest_in_the_store),
-		T(test_answer_to_an_older_refill_is_void), T(test_due_wakes_at_its_time),
+		T(test_little_memory_keeps_windows_small), T(test_answer_to_an_older_refill_is_void), T(test_due_wakes_at_its_time),
 		T(test_due_beyond_the_window_stays_in_the_store), T(test_window_follows_the_receiver), T(test_rate_limit),
 		T(test_parks_and_probes_ever_later), T(test_failures_in_between_do_not_park),
 		T(test_probes_rotate_and_respect_hints), T(test_drain_makes_older_backoffs_due),

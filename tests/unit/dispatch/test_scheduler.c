@@ -73,6 +73,7 @@ static void sim_init(struct sim *sim, size_t n, uint64_t deliveries, uint32_t ma
 	fakeenv_init(&sim->world, 42);
 	hl_event_cache_init(&sim->events, 1 << 20);
 	sim->shared.events = &sim->events;
+	sim->shared.n_fresh_max = sim->shared.n_due_max = 1000000;
 	hl_map_u64_init(&sim->shared.waiting);
 	hl_map_u64_init(&sim->shared.claims);
 	hl_heap_init(&sim->flights);
