@@ -268,6 +268,48 @@ static void long_walks_are_cut(void **state)
 	assert_int_equal(one.status, HL_ECANCELED);
 }
 
+/* A walk that never finds an end. */
+struct endless {
+	struct hl_long_walk walk;
+	size_t steps, entries;
+	bool over;
+};
+
+static bool endless_step(struct hl_long_walk *w, size_t max_steps, int status)
+{
+	struct endless *e = HL_CONTAINER_OF(w, struct endless, walk);
+	e->over = status != 0;
+	e->steps++;
+	e->entries += max_steps;
+	return !e->over;
+}
+
+static void walks_share_a_turn_fairly(void **state)
+{
+	struct fx *f = *state;
+	static struct endless v[50];
+	memset(v, 0, sizeof(v));
+	for (size_t i = 0; i < HL_ARRAY_LEN(v); i++) {
+		v[i].walk.step = endless_step;
+		assert_int_equal(hl_walks_begin(f->d, &v[i].walk), 0);
+	}
+	size_t before = 0;
+	for (int turn = 1; turn <= 5; turn++) {
+		size_t entries = 0;
+		fx_turn(f);
+		for (size_t i = 0; i < HL_ARRAY_LEN(v); i++)
+			entries += v[i].entries;
+		assert_in_range(entries - before, 1, HL_SCAN_STEPS);
+		before = entries;
+	}
+	for (size_t i = 0; i < HL_ARRAY_LEN(v); i++)
+		assert_int_equal(v[i].steps, 2); /* five turns of twenty slices for fifty walks */
+	fx_close(f);
+	for (size_t i = 0; i < HL_ARRAY_LEN(v); i++)
+		assert_true(v[i].over);
+	fx_open(f);
+}
+
 /* ---- one ---- */
 
 static void get_and_attempts(void **state)
@@ -387,6 +429,10 @@ static void deleted_pending_ones_are_cancelled_already(void **state)
 	assert_int_equal(fx_delivery(f, number).state, HL_DELIVERY_CANCELLED);
 	assert_int_equal(fx_delivery(f, number).last_class, HL_CLASS_DELETED);
 	assert_int_equal(list(f, q)->n, 1);
+	struct hl_counts counts;
+	hl_counts_get(hl_core_read(f->d), w, &counts);
+	assert_int_equal(counts.by_state[HL_DELIVERY_PENDING], 0);
+	assert_int_equal(counts.by_state[HL_DELIVERY_CANCELLED], 1);
 }
 
 static void dropped_ones_are_gone_already(void **state)
@@ -421,6 +467,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(pages_go_both_ways), T(offset_and_total), T(filters), T(bad_queries_are_refused), T(long_walks_are_cut),
+		T(walks_share_a_turn_fairly),
 		T(get_and_attempts), T(body_is_built_again), T(deleted_pending_ones_are_cancelled_already),
 		T(dropped_ones_are_gone_already),
 	};
