@@ -117,6 +117,10 @@ static void answer(struct change *c, int status, struct hl_err *err)
 		status = HL_OK;
 	} else if (status == HL_OK) {
 		status = hl_webhook_get(d, c->account, c->number, true, &w);
+		if (status == HL_ENOTFOUND && c->drop_history) { /* the job was quicker: there is no row to show any more */
+			w = (struct hl_webhook){ .number = c->number, .account = c->account, .state = HL_WEBHOOK_DELETED };
+			status = HL_OK;
+		}
 		r.webhook = &w;
 		r.secret = hl_str_from(c->secret);
 	}
