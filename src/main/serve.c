@@ -201,7 +201,7 @@ static void reload(struct serve *s)
 {
 	struct hl_config fresh;
 	struct hl_err err = { 0 };
-	char text[300];
+	char text[300], level[16];
 	hl_notify_reloading();
 	if (hl_setup_config(s->setup, &fresh, &err)) {
 		hl_log(&s->log, HL_LOG_ERROR, "serve.reload_failed", "error=%s; nothing was changed",
@@ -212,12 +212,13 @@ static void reload(struct serve *s)
 	s->log.level = (int)fresh.engine.log_level;
 	hl_dispatcher_set_log_level(s->dispatcher, fresh.engine.log_level);
 	hl_service_set_tiers(s->service, &fresh.tiers);
+	snprintf(level, sizeof(level), "%s", fresh.text[HL_SETTING_log_level]);
 	hl_config_fini(&fresh);
 	if (hl_dispatcher_reload(s->dispatcher, &err))
 		hl_log(&s->log, HL_LOG_ERROR, "serve.reload_failed", "error=%s; the old ones stay",
 				hl_log_quote(hl_str_from(err.text), text, sizeof(text)));
 	else
-		hl_log(&s->log, HL_LOG_INFO, "serve.reloaded", "level=%d", s->log.level);
+		hl_log(&s->log, HL_LOG_INFO, "serve.reloaded", "log_level=%s", level);
 	hl_notify("READY=1");
 }
 

@@ -20,6 +20,7 @@ from program import Server, clean_env, run  # noqa: E402
 from receiver import Receiver, verify  # noqa: E402
 
 HOOKLINE = sys.argv.pop(1)
+SANITIZED = os.environ.get("HOOKLINE_SANITIZED") == "yes"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
 
@@ -320,7 +321,7 @@ class Serve(unittest.TestCase):
                 self.assertIn("nothing was changed", s.log())
                 write("[log]\nlevel = debug\n")
                 s.process.send_signal(signal.SIGHUP)
-                s.wait_log("ev=serve.reloaded level=3")
+                s.wait_log("ev=serve.reloaded log_level=debug")
                 self.assertEqual(s.request("GET", "/livez")[0], 200)
                 self.assertEqual(s.stop(signal.SIGINT), 0)
 
@@ -349,6 +350,41 @@ class Serve(unittest.TestCase):
             _, rows = s.api("GET", "/v1/deliveries", want=200)
             self.assertEqual([d["status"] for d in rows["data"]], ["succeeded"])
             self.assertEqual(r.n_requests, 1)
+
+    @unittest.skipIf(SANITIZED, "a sanitizer wants to be loaded first")
+    def test_a_failing_disk(self):
+        """fdatasync says EIO: no 202, exit code 5, and the store is whole when the disk is."""
+        with Receiver() as r, tempfile.TemporaryDirectory(dir="/tmp") as d:
+            shim, switch = os.path.join(d, "shim.so"), os.path.join(d, "fail")
+            code = """#define _GNU_SOURCE
+                #include <dlfcn.h>
+                #include <errno.h>
+                #include <unistd.h>
+                int fdatasync(int fd)
+                {
+                    if (access("%s", F_OK) == 0) { errno = EIO; return -1; }
+                    return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+                }""" % switch
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", shim, "-x", "c", "-", "-ldl"], input=code, text=True, check=True)
+            with Server(HOOKLINE, env=clean_env(LD_PRELOAD=shim)) as s:
+                s.api("POST", "/v1/webhooks", {"url": r.url + "/ok"}, want=201)
+                s.api("POST", "/v1/events", {"type": "a", "data": 1}, want=202)
+                r.wait(1)
+                open(switch, "w").close()
+                try:
+                    self.assertEqual(s.api("POST", "/v1/events", {"type": "a", "data": 2})[0], 503)
+                except (OSError, http.client.HTTPException):
+                    pass  # the process was gone first
+                self.assertEqual(s.process.wait(30), 5)
+                self.assertIn("ev=serve.fatal", s.log())
+                os.unlink(switch)
+                code, out, err = hookline("check", s.data)
+                self.assertEqual(code, 0, out + err)
+                s.start()
+                _, events = s.api("GET", "/v1/events", want=200)
+                self.assertIn(len(events["data"]), (1, 2))
+                s.api("POST", "/v1/events", {"type": "a", "data": 3}, want=202)
+                self.assertEqual(s.stop(), 0)
 
     def test_listeners(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as d:
