@@ -271,6 +271,11 @@ void hl_queue_restore_parked(struct hl_queue *q, hl_ms_t now_mono_ms)
 {
 	hl_queue_move(q, HL_QUEUE_PARKED);
 	q->unavailable = q->limits.park_after;
+	hl_queue_probe_now(q, now_mono_ms);
+}
+
+void hl_queue_probe_now(struct hl_queue *q, hl_ms_t now_mono_ms)
+{
 	q->probe_delay_ms = HL_QUEUE_PROBE_MIN_MS;
 	q->probe_mono_ms = now_mono_ms;
 }

@@ -191,6 +191,8 @@ enum hl_queue_change hl_queue_learn(struct hl_queue *q, const struct hl_slot *sl
 void hl_queue_drain(struct hl_queue *q, uint32_t gen, hl_ms_t now_ms, hl_ms_t now_mono_ms);
 /* Parked when the process ended: goes on probing, at once. */
 void hl_queue_restore_parked(struct hl_queue *q, hl_ms_t now_mono_ms);
+/* The next probe of a parked queue is due at once, and the delays between probes begin anew. */
+void hl_queue_probe_now(struct hl_queue *q, hl_ms_t now_mono_ms);
 /* Pause, disable, resume, delete. Moves to HELD, OPEN or GONE. */
 void hl_queue_move(struct hl_queue *q, enum hl_queue_state to);
 bool hl_queue_idle(const struct hl_queue *q);   /* no work known anywhere, nothing in flight */

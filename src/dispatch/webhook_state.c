@@ -26,6 +26,8 @@ static void change_queue(struct hl_dispatcher *d, struct hl_queue *q, const stru
 	} else if (deliver && q->state == HL_QUEUE_HELD) {
 		hl_queue_move(q, HL_QUEUE_OPEN);
 		hl_queue_drain(q, c->drain_gen, hl_core_wall(d), hl_core_mono(d));
+	} else if (q->state == HL_QUEUE_PARKED) {
+		hl_queue_probe_now(q, hl_core_mono(d)); /* its owner changed something: perhaps it is reachable now */
 	}
 	hl_scheduler_touch(&d->scheduler, q);
 }

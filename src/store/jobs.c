@@ -120,6 +120,7 @@ static void recover_one(struct hl_txn *txn, uint64_t number, const struct hl_del
 	row.wait = HL_WAIT_MANUAL;
 	row.n_scheduled = 0;
 	row.n_hints = 0;
+	row.flags &= (uint8_t)~HL_DF_SINGLE_SHOT;
 	hl_delivery_change(txn, number, old, &row);
 }
 

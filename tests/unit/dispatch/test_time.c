@@ -223,6 +223,23 @@ static void test_outage_ends_within_one_probe_interval(void **state)
 	assert_int_equal(f->n_requests, during + 300);
 }
 
+static void test_new_url_of_a_parked_webhook_is_tried_at_once(void **state)
+{
+	struct fx *f = *state;
+	fx_open(f);
+	uint32_t w = fx_webhook(f, URL);
+	fx_script(f, URL, &(struct fx_answer){ .error_class = HL_CLASS_CONNECT });
+	for (int i = 0; i < 30; i++)
+		fx_publish(f, "order.created", "{}");
+	fx_advance(f, HOUR);
+	struct fx_result r = { 0 };
+	struct hl_webhook change = { .url = HL_STR("https://b.example/hook") };
+	assert_int_equal(hl_webhook_update(f->d, HL_ACCOUNT_DEFAULT, w, HL_WF_URL, &change, fx_on_webhook, &r, NULL), 0);
+	fx_advance(f, 2 * SECOND);
+	assert_int_equal(r.status, 0);
+	assert_int_equal(fx_count(f, "https://b.example/"), 30);
+}
+
 static void test_parked_survives_a_crash_and_still_drains(void **state)
 {
 	struct fx *f = *state;
@@ -373,7 +390,8 @@ int main(void)
 		T(test_exponential_schedule), T(test_hint_moves_the_next_attempt),
 		T(test_clock_back_a_day_delays_by_one_interval_at_most), T(test_clock_back_while_the_process_was_down),
 		T(test_clock_forward_three_days_means_one_late_attempt), T(test_down_past_the_window_means_one_late_attempt),
-		T(test_outage_ends_within_one_probe_interval), T(test_parked_survives_a_crash_and_still_drains),
+		T(test_outage_ends_within_one_probe_interval),
+		T(test_new_url_of_a_parked_webhook_is_tried_at_once), T(test_parked_survives_a_crash_and_still_drains),
 		T(test_parked_to_the_end_fails_with_the_probes_reason), T(test_paused_to_the_end_fails_as_paused),
 		T(test_pause_holds_and_resume_makes_due), T(test_deliver_after_and_expires_at),
 		T(test_crash_repeats_only_what_was_not_recorded), T(test_receiver_gone_disables_the_webhook),
