@@ -318,6 +318,7 @@ static void job_recover(struct model *m)
 		d->row.next_at_ms = d->row.window_from_ms = m->f.env.wall_ms;
 		d->row.wait = HL_WAIT_MANUAL;
 		d->row.n_scheduled = d->row.n_hints = 0;
+		d->row.flags &= (uint8_t)~HL_DF_SINGLE_SHOT;
 	}
 	for (bool done = false; !done;)
 		assert_int_equal(hl_job_count_recover(reader(&m->f), &job, 1 + below(m, 100), &cursor, &got, &done), 0);
