@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "main/process.h"
 #include "main/setup.h"
 #include "store/backup.h"
 #include "store/lock.h"
@@ -83,6 +84,8 @@ int hl_cmd_check(int argc, char **argv)
 		return code;
 	struct hl_err err = { 0 };
 	struct hl_audit_summary sum = { 0 };
+	/* LMDB keeps no checksums: it follows whatever its pages say, also out of the file */
+	hl_process_last_words("damage: data.mdb's pages are damaged, LMDB cannot read them\n");
 	bool live = false;
 	int rc = audit(&c, &live, &sum, &err);
 	hl_config_fini(&c);

@@ -308,11 +308,16 @@ static int check_egress(const struct hl_config *c, struct hl_err *err)
 	struct hl_egress *e = calloc(1, sizeof(*e)); /* large: a bit for every port */
 	if (!e)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
-	int rc = hl_egress_init(e, &o, err);
+	struct hl_err why = { 0 };
+	int rc = hl_egress_init(e, &o, &why);
 	if (rc == HL_OK)
 		hl_egress_fini(e);
 	free(e);
-	return rc;
+	struct hl_str key = hl_str_from(why.field), section = hl_str_split(&key, '.');
+	int i = rc && key.ptr ? hl_setting_find(section, key) : -1;
+	if (rc && err)
+		*err = why;
+	return i < 0 ? rc : blame(c, (enum hl_setting_index)i, err);
 }
 
 static int check_statuses(const struct hl_config *c, struct hl_err *err)

@@ -3,10 +3,14 @@
  * works by ptrace. */
 #include "main/process.h"
 
+#include "main/cmd.h"
+
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -38,5 +42,29 @@ void hl_process_harden(uint64_t *out_files)
 	setrlimit(RLIMIT_CORE, &core);
 #ifndef HL_SANITIZED
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+#ifndef HL_SANITIZED
+static const char *last_words;
+
+static void on_crash(int number)
+{
+	(void)number;
+	(void)!write(STDERR_FILENO, last_words, strlen(last_words));
+	_exit(HL_EXIT_FAILED);
+}
+#endif
+
+void hl_process_last_words(const char *line)
+{
+#ifndef HL_SANITIZED /* whose own report says more */
+	static const int numbers[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
+	struct sigaction action = { .sa_handler = on_crash, .sa_flags = SA_RESETHAND };
+	last_words = line;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
+#else
+	(void)line;
 #endif
 }

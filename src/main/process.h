@@ -7,5 +7,8 @@
 /* New files are ours alone, SIGPIPE is ignored, no core file and no ptrace (sealing key and secrets are in memory), as many
  * descriptors as the hard limit allows. *out_files: that limit. Never fails: what is refused stays as it was. */
 void hl_process_harden(uint64_t *out_files);
+/* From now on a crash (a bad address, a failed assertion of a library) ends the process with HL_EXIT_FAILED and this line,
+ * "\n" included, on stderr. line must live on. */
+void hl_process_last_words(const char *line);
 
 #endif

@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 import program  # noqa: E402
+from program import clean_env  # noqa: E402,F401
 from receiver import Receiver, make_certs, verify  # noqa: E402,F401  (the tests' vocabulary)
 
 PROGRAM = os.environ.get("HOOKLINE_PROGRAM") or os.path.join(ROOT, "build", "gcc", "src", "main", "hookline")
