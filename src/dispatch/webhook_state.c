@@ -50,7 +50,7 @@ void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
 		rc = hl_subscriptions_put(d->subscriptions, &row.w);
 		if (q)
 			change_queue(d, q, &row.w, &counts);
-		else if (row.w.state == HL_WEBHOOK_ENABLED && counts.by_state[HL_DELIVERY_PENDING] > 0)
+		else if (counts.by_state[HL_DELIVERY_PENDING] > 0) /* held ones too: their windows must end */
 			rc = hl_queues_make(d, &row.w, &counts) ? rc : HL_ENOMEM;
 	}
 	if (found && rc == 0)
