@@ -15,6 +15,7 @@
 #include "http/exchange.h"
 #include "store/accounts.h"
 #include "store/commit.h"
+#include "store/idem.h"
 #include "store/index.h"
 #include "store/jobs.h"
 #include "store/scan.h"

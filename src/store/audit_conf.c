@@ -1,6 +1,7 @@
 /* The audit of configuration and service records: webhooks with revisions and secrets, accounts, keys, servers, event
  * types, idempotency records, jobs. See audit.c for how it goes. */
 #include "store/audit_private.h"
+#include "store/idem.h"
 #include <inttypes.h>
 #include <openssl/crypto.h>
 

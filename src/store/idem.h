@@ -1,5 +1,5 @@
 /* Idempotency records: remembered for 48 h by account, scope and key. They lie in buckets by day of first use, so that
- * old ones are dropped in key order (jobs.h). */
+ * old ones are dropped in key order. */
 #ifndef HL_STORE_IDEM_H
 #define HL_STORE_IDEM_H
 

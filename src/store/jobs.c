@@ -5,7 +5,6 @@
  *   drop_webhook    all deliveries of the webhook, with all that belongs to them; then the webhook itself
  *   recover         failed deliveries of the webhook that match → pending, due now, with the whole policy before them
  *   retention       events from the oldest on: ended deliveries go, and the event when none is left
- *   idem            idempotency buckets that nobody reads any more
  *
  * The size of a slice is counted in rows, so that a simulated run repeats itself. Retention touches only what the
  * index holds: a row of the tail is young by definition, and an index run never meets a row that vanished under it
@@ -14,7 +13,11 @@
 #include "base/check.h"
 #include "base/defs.h"
 
-enum { BUDGET_MAX_US = 2000, CHANGE_US = 8, BATCH_MAX = 512 };
+enum {
+	BUDGET_MAX_US = 2000, CHANGE_US = 8, BATCH_MAX = 512,
+	LOOK_MAX = 1000,              /* rows retention looks at in a slice, a whole event's at least */
+	ROW_BYTES = 128,              /* a row without its texts, about */
+};
 
 static struct hl_dbkey job_key(uint64_t number)
 {
@@ -153,29 +156,39 @@ static bool webhook_slice(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t no
 
 /* ---- retention --------------------------------------------------------------------------------------------------- */
 
-/* Deletes the ended deliveries in [from, upto), at most *rows of them; counts the pending ones. False: ran out of
- * rows. */
-static bool drop_range(struct hl_txn *txn, uint64_t from, uint64_t upto, size_t *rows, uint64_t *changed, bool *kept)
+/* What one slice has done and may still do. */
+struct purge {
+	size_t rows;         /* rows it may still delete */
+	size_t looked;       /* rows it looked at */
+	uint64_t changed;    /* rows deleted */
+	uint64_t freed;      /* bytes of them, about: the store's own count knows of them after the commit only */
+	bool kept;           /* something of the event at hand stays */
+};
+
+/* Deletes the ended deliveries in [from, upto). False: ran out of rows. */
+static bool drop_range(struct hl_txn *txn, uint64_t from, uint64_t upto, struct purge *p)
 {
 	struct hl_delivery_row row;
 	for (uint64_t n = from; n < upto; n++) {
+		p->looked++;
 		if (!hl_delivery_row_get(txn, n, &row))
 			continue;
 		if (row.state == HL_DELIVERY_PENDING) {
-			*kept = true;
+			p->kept = true;
 			continue;
 		}
-		if (*rows == 0)
+		if (p->rows == 0)
 			return false;
-		--*rows;
+		p->rows--;
+		p->freed += ROW_BYTES + row.first_attempt.len;
 		hl_delivery_del(txn, n, &row);
-		++*changed;
+		p->changed++;
 	}
 	return true;
 }
 
 /* The later deliveries of an event (replays, new tries). */
-static bool drop_later(struct hl_txn *txn, uint64_t event, uint64_t bound, size_t *rows, uint64_t *changed, bool *kept)
+static bool drop_later(struct hl_txn *txn, uint64_t event, uint64_t bound, struct purge *p)
 {
 	struct hl_dbkey prefix = hl_dbkey_u64(HL_DBKEY_NONE, event);
 	uint64_t after = 0;
@@ -190,14 +203,14 @@ static bool drop_later(struct hl_txn *txn, uint64_t event, uint64_t bound, size_
 		if (!number)
 			return true;
 		if (number >= bound)
-			*kept = true;
-		else if (!drop_range(txn, number, number + 1, rows, changed, kept))
+			p->kept = true;
+		else if (!drop_range(txn, number, number + 1, p))
 			return false;
 		after = number;
 	}
 }
 
-static bool too_old(struct hl_txn *txn, const struct hl_job_row *job, const struct hl_event_row *e)
+static bool too_old(struct hl_txn *txn, const struct hl_job_row *job, const struct hl_event_row *e, uint64_t freed)
 {
 	struct hl_store_usage usage;
 	if (job->before_ms && e->created_at_ms < job->before_ms)
@@ -205,7 +218,7 @@ static bool too_old(struct hl_txn *txn, const struct hl_job_row *job, const stru
 	if (!job->used_max)
 		return false;
 	hl_store_usage(txn->store, &usage);
-	return usage.used_bytes > job->used_max;
+	return usage.used_bytes > job->used_max + freed;
 }
 
 /* The first event after a number that the index holds; its row without slices. */
@@ -225,30 +238,36 @@ static bool event_after(struct hl_txn *txn, uint64_t after, uint64_t *out_number
 	return found;
 }
 
-/* One slice; true when the next event is too young, or there is none. */
+/* One slice; true when the next event is too young, or there is none. What was looked at is bounded too: a backlog that is
+ * old but pending must not hold the storage thread up. */
 static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t rows, uint64_t *changed)
 {
 	uint64_t number, bound = hl_txn_bounds(txn)->deliveries_upto;
 	struct hl_event_row e;
+	struct purge p = { .rows = rows };
+	bool done = false;
 	if (job->used_max)
 		(void)hl_store_measure(txn->store); /* a failure leaves an older count */
-	for (size_t looked = 0; rows && looked < HL_SCAN_STEPS / 10; looked++) {
-		bool kept = false;
-		if (!event_after(txn, job->cursor, &number, &e) || !too_old(txn, job, &e))
-			return true;
-		if (e.first_delivery + e.n_deliveries > bound)
-			return true; /* its deliveries are not all indexed yet */
-		if (!drop_range(txn, e.first_delivery, e.first_delivery + e.n_deliveries, &rows, changed, &kept) ||
-				!drop_later(txn, number, bound, &rows, changed, &kept))
-			return false;
+	while (p.rows && p.looked < LOOK_MAX) {
+		done = !event_after(txn, job->cursor, &number, &e) || !too_old(txn, job, &e, p.freed) ||
+				e.first_delivery + e.n_deliveries > bound; /* its deliveries are not all indexed yet */
+		if (done)
+			break;
+		p.looked++;
+		p.kept = false;
+		if (!drop_range(txn, e.first_delivery, e.first_delivery + e.n_deliveries, &p) ||
+				!drop_later(txn, number, bound, &p))
+			break;
 		job->cursor = number;
-		if (kept)
+		if (p.kept)
 			continue;
+		p.freed += ROW_BYTES + e.data.len;
 		hl_event_del(txn, number, &e);
-		++*changed;
-		rows -= rows > 0;
+		p.changed++;
+		p.rows -= p.rows > 0;
 	}
-	return false;
+	*changed += p.changed;
+	return done;
 }
 
 /* ---- the step ---------------------------------------------------------------------------------------------------- */
@@ -269,9 +288,6 @@ int hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint
 		break;
 	case HL_JOB_RETENTION:
 		r.done = retention_slice(txn, job, rows, &r.changed);
-		break;
-	case HL_JOB_IDEM:
-		r.done = hl_idem_drop_old(txn, now_ms, rows, &r.changed);
 		break;
 	case HL_JOB_N:
 		HL_NEVER("the decoder let an unknown kind of job pass");

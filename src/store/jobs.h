@@ -3,7 +3,6 @@
 #ifndef HL_STORE_JOBS_H
 #define HL_STORE_JOBS_H
 
-#include "store/idem.h"
 #include "store/scan.h"
 #include "store/webhooks.h"
 

@@ -245,8 +245,7 @@ HL_MUST_CHECK int hl_idem_row_decode(struct hl_str bytes, struct hl_idem_row *ou
 	X(CANCEL_WEBHOOK, "cancel_webhook")                                     \
 	X(DROP_WEBHOOK, "drop_webhook")                                         \
 	X(RECOVER, "recover")                                                   \
-	X(RETENTION, "retention")                                               \
-	X(IDEM, "idem")
+	X(RETENTION, "retention")
 #define HL_X(NAME, name) HL_JOB_##NAME,
 enum hl_job_kind { HL_JOB_TABLE(HL_X) HL_JOB_N };
 #undef HL_X
