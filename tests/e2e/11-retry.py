@@ -231,6 +231,18 @@ class Retry(harness.Case):
                     for a in self.api.delivery(d["id"])["attempts"]}
         self.assertIn("probe", triggers)
 
+    def test_rate_and_concurrency_of_a_webhook(self):
+        type, url, w = self.hook("ok", rate_limit=10)
+        for i in range(25):
+            self.api.publish(type, i)
+        records = self.got(url, 25)
+        self.assertGreater(records[24]["at"] - records[0]["at"], 1.0)
+        type, url, w = self.hook("slow/100", max_in_flight=1)
+        for i in range(8):
+            self.api.publish(type, i)
+        records = self.got(url, 8)
+        self.assertGreater(min(b["at"] - a["at"] for a, b in zip(records, records[1:])), 0.09)
+
     def test_one_hung_receiver_does_not_slow_the_others(self):
         hung = self.api.webhook(self.url("hang"), event_types=["mixed"], timeout=2)
         fine = self.url("ok")
