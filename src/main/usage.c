@@ -36,6 +36,7 @@ static const struct {
 	  "  --config FILE        options, as \"hookline serve --print-config\" prints them\n"
 	  "  --data DIR           the data directory (store.dir)\n"
 	  "  --listen ADDR        where to listen (server.listen); may be given several times\n"
+	  "  --key-file FILE      the sealing key (store.key_file)\n"
 	  "  --set S.K=V          any option\n"
 	  "  --takeover           waits until the server that uses the directory has ended\n"
 	  "  --check-config       reads everything, says what is wrong, starts nothing\n"
@@ -50,7 +51,8 @@ static const struct {
 	  "                       --name TEXT, --expires RFC3339-TIME\n"
 	  "  list                 prefix, last 4, account, dialect, scopes, state, name\n"
 	  "  revoke KEY           KEY is the whole key or its prefix, e.g. hlk_000003\n"
-	  "  --data DIR           the data directory (default: data)\n\n"
+	  "  --data DIR           the data directory (default: data)\n"
+	  "  --config, --set, --key-file   as for serve, when the store is opened without a server\n\n"
 	  "Talks to the server that uses the directory over its control socket, which takes orders\n"
 	  "from the server's own user and from root; without a server the store is opened directly.\n" },
 	{ "publish",
@@ -88,7 +90,7 @@ void hl_usage_program(FILE *out)
 {
 	fputs("hookline: a webhook dispatcher. Stores events, delivers them signed, retries, keeps the history.\n\n", out);
 	for (size_t i = 0; i < HL_ARRAY_LEN(cmds); i++) {
-		fprintf(out, "  hookline %s %s\n", cmds[i].name, cmds[i].synopsis);
+		fprintf(out, "  hookline %s%s%s\n", cmds[i].name, cmds[i].synopsis[0] ? " " : "", cmds[i].synopsis);
 		wrap(out, cmds[i].help, 6, 96);
 	}
 	fputs("\nhookline help COMMAND tells more; hookline help options lists every option.\n", out);
@@ -99,7 +101,7 @@ bool hl_usage_command(FILE *out, const char *name)
 	for (size_t i = 0; i < HL_ARRAY_LEN(cmds); i++) {
 		if (strcmp(cmds[i].name, name) != 0)
 			continue;
-		fprintf(out, "hookline %s %s\n\n", cmds[i].name, cmds[i].synopsis);
+		fprintf(out, "hookline %s%s%s\n\n", cmds[i].name, cmds[i].synopsis[0] ? " " : "", cmds[i].synopsis);
 		wrap(out, cmds[i].help, 0, 90);
 		for (size_t k = 0; k < HL_ARRAY_LEN(details); k++)
 			if (strcmp(details[k].name, name) == 0)
