@@ -6,6 +6,7 @@
 
 struct hl_store *hl_dispatcher_store(struct hl_dispatcher *d);
 struct hl_commit *hl_dispatcher_commit(struct hl_dispatcher *d);
+/* The loop's clocks, for the loop only: apply functions use hl_store_env. */
 const struct hl_env *hl_dispatcher_env(const struct hl_dispatcher *d);
 const struct hl_log *hl_dispatcher_log(const struct hl_dispatcher *d);
 /* The next number of a kind (HL_ID_ACCOUNT, HL_ID_KEY, HL_ID_SERVER); never given out again. */

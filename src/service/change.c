@@ -18,7 +18,7 @@ static void change_done(struct hl_command *cmd, int status);
 static int change_apply(struct hl_command *cmd, struct hl_txn *txn)
 {
 	struct hl_change *c = HL_CONTAINER_OF(cmd, struct hl_change, command);
-	hl_ms_t now = hl_env_wall_ms(c->service->env);
+	hl_ms_t now = hl_env_wall_ms(hl_store_env(txn->store)); /* the loop's clocks are the loop's */
 	c->idem.replayed = false;
 	if (c->idem.on) {
 		struct hl_idem_row row;

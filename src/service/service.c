@@ -12,7 +12,8 @@ enum { CACHE_DEFAULT = 16384, CACHE_MIN = 1024 /* more than one request can look
 
 static int default_apply(struct hl_change *c, struct hl_txn *txn)
 {
-	hl_account_default_put(txn, hl_env_wall_ms(c->service->env));
+	(void)c;
+	hl_account_default_put(txn, hl_env_wall_ms(hl_store_env(txn->store)));
 	return hl_txn_status(txn);
 }
 
