@@ -52,6 +52,8 @@ struct hl_settings {
 	char user_agent[128];
 };
 
+enum hl_core_room { HL_ROOM_ENOUGH, HL_ROOM_QUOTA_FULL, HL_ROOM_DISK_FULL };
+
 enum hl_core_state { HL_CORE_OPEN, HL_CORE_DRAINING, HL_CORE_CLOSING, HL_CORE_CLOSED };
 
 enum {
@@ -65,6 +67,7 @@ struct hl_janitor;
 
 struct hl_dispatcher {
 	enum hl_core_state state;
+	enum hl_core_room room;          /* as last told */
 	bool failed;                     /* the store failed: every change is HL_EFATAL */
 	struct hl_settings set;
 	const struct hl_env *env;        /* the loop's */

@@ -39,6 +39,26 @@ static void look_at_clock(struct hl_dispatcher *d)
 	}
 }
 
+/* ---- room ---- */
+
+/* Here and not where it is found out: the storage thread has no log. */
+static void look_at_room(struct hl_dispatcher *d)
+{
+	struct hl_store_usage u;
+	hl_store_usage(d->store, &u);
+	enum hl_core_room room = !hl_store_full(d->store) ? HL_ROOM_ENOUGH : u.disk_full ? HL_ROOM_DISK_FULL : HL_ROOM_QUOTA_FULL;
+	if (room == d->room)
+		return;
+	d->room = room;
+	if (room == HL_ROOM_DISK_FULL)
+		hl_log(&d->log, HL_LOG_ERROR, "store.disk_full", "publishes are refused until the disk has room");
+	else if (room == HL_ROOM_QUOTA_FULL)
+		hl_log(&d->log, HL_LOG_ERROR, "store.quota_full", "used=%llu max=%llu; publishes are refused until something is deleted",
+				(unsigned long long)u.used_bytes, (unsigned long long)u.max_bytes);
+	else
+		hl_log(&d->log, HL_LOG_WARN, "store.room", "publishes are accepted again");
+}
+
 /* ---- ticks ---- */
 
 static void check_drained(struct hl_dispatcher *d)
@@ -65,6 +85,7 @@ void hl_engine_tick(struct hl_dispatcher *d)
 	if (d->state != HL_CORE_OPEN)
 		return;
 	look_at_clock(d);
+	look_at_room(d);
 	bool more = hl_scheduler_run(&d->scheduler);
 	hl_ms_t janitor = hl_janitor_tick(d);
 	d->alarm.set(d->alarm.data, HL_MIN(hl_scheduler_next(&d->scheduler), janitor));
@@ -104,7 +125,7 @@ static bool in_catalogue(void *data, enum hl_dialect dialect, struct hl_str type
 static int open_store(struct hl_dispatcher *d, const struct hl_options *o, uv_loop_t *loop, struct hl_err *err)
 {
 	struct hl_store_options so = { .dir = o->data_dir, .max_bytes = o->store_max_bytes, .key_file = o->key_file,
-		.create = true, .takeover = o->takeover, .env = o->env, .log = &d->log };
+		.create = true, .takeover = o->takeover, .env = o->env };
 	struct hl_commit_options co = { .threaded = loop != NULL, .on_fatal = on_fatal, .data = d };
 	int rc = hl_store_open(&d->store, &so, err);
 	if (rc)

@@ -37,6 +37,7 @@ struct hl_janitor {
 	bool more_jobs;
 	uint64_t job_after;            /* the job looked at last; they take turns */
 	struct hl_job_result job_result;
+	enum hl_job_kind job_kind;
 	bool job_found;
 	/* sweep */
 	struct hl_command sweep_command;
@@ -143,6 +144,7 @@ static int job_apply(struct hl_command *c, struct hl_txn *txn)
 	j->job_found = hl_job_next(txn, j->job_after, &job) || hl_job_next(txn, 0, &job);
 	if (!j->job_found)
 		return hl_txn_status(txn);
+	j->job_kind = job.kind;
 	int rc = hl_job_step(txn, &job, hl_core_store_wall(j->d), SLICE_US, &j->job_result);
 	if (rc == 0)
 		j->job_after = job.number;
@@ -150,6 +152,21 @@ static int job_apply(struct hl_command *c, struct hl_txn *txn)
 }
 
 static void job_begin(struct hl_janitor *j);
+
+static void note_slice(struct hl_janitor *j)
+{
+	static const char *const names[] = {
+#define HL_X(NAME, name) name,
+		HL_JOB_TABLE(HL_X)
+#undef HL_X
+	};
+	const struct hl_job_result *r = &j->job_result;
+	if (j->job_kind == HL_JOB_CANCEL_WEBHOOK)
+		j->d->stats.deliveries_cancelled += r->changed;
+	hl_log(&j->d->log, r->done ? HL_LOG_INFO : HL_LOG_DEBUG, r->done ? "job.done" : "job.slice",
+			"job=%llu kind=%s webhook=%u rows=%llu", (unsigned long long)j->job_after, names[j->job_kind], r->webhook,
+			(unsigned long long)r->changed);
+}
 
 static void job_done(struct hl_command *c, int status)
 {
@@ -160,6 +177,8 @@ static void job_done(struct hl_command *c, int status)
 	j->more_jobs = status == 0 && j->job_found;
 	if (status != 0)
 		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
+	if (j->more_jobs)
+		note_slice(j);
 	struct hl_queue *q = j->more_jobs && j->job_result.due_changed ? hl_queues_get(d, j->job_result.webhook) : NULL;
 	if (q) {
 		hl_queue_reload_due(q);

@@ -170,6 +170,25 @@ static void tell(struct hl_attempt_run *run, const struct hl_delivery *view)
 	d->on_attempt(d->hook_data, &o);
 }
 
+static void log_end(const struct hl_attempt_run *run, const struct hl_delivery *view)
+{
+	const struct hl_log *log = &run->d->log;
+	const struct hl_attempt *a = &run->attempt;
+	char reason[200];
+	if (run->end_class != HL_CLASS_NONE)
+		hl_log(log, HL_LOG_DEBUG, "delivery.ended", "delivery=%s webhook=%s class=%s", view->id, run->destination->id,
+				hl_class_name(run->end_class));
+	else
+		hl_log(log, HL_LOG_DEBUG, "attempt.ended", "delivery=%s event=%s webhook=%s number=%u trigger=%s class=%s status=%u "
+				"ms=%d delivery_status=%s next_in_ms=%lld", view->id, view->event_id, run->destination->id, a->number,
+				hl_trigger_name(a->trigger), hl_class_name(a->error_class), a->http_status, a->total_ms,
+				hl_delivery_state_name(view->state),
+				view->next_at_ms ? (long long)(view->next_at_ms - hl_core_wall(run->d)) : 0LL);
+	if (run->disabled_now)
+		hl_log(log, HL_LOG_WARN, "webhook.disabled", "webhook=%s status=%u reason=%s", run->destination->id, a->http_status,
+				hl_log_quote(hl_str_from(run->judgement.reason), reason, sizeof(reason)));
+}
+
 static void done(struct hl_command *c, int status)
 {
 	struct hl_attempt_run *run = HL_CONTAINER_OF(c, struct hl_attempt_run, command);
@@ -183,6 +202,7 @@ static void done(struct hl_command *c, int status)
 		count_end(run);
 		requeue(run);
 		hl_delivery_from_row(d, run->delivery, &run->after, &run->event->event, run->destination, &view);
+		log_end(run, &view);
 		if (run->end_class == HL_CLASS_NONE)
 			tell(run, &view);
 		if (run->disabled_now)

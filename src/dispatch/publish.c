@@ -194,8 +194,11 @@ static void answer(struct publish *p, int status)
 		out.answer = hl_buf_all(&p->idem.answer);
 		status = HL_OK;
 	}
-	if (status == HL_OK)
+	if (status == HL_OK) {
 		hl_core_id(p->d, HL_ID_EVENT, out.event, out.created_at_ms, out.event_id);
+		hl_log(&p->d->log, HL_LOG_DEBUG, p->replay ? "event.replayed" : "event.accepted", "event=%s account=%u deliveries=%u%s",
+				out.event_id, p->account, out.n_deliveries, out.replayed ? " known=1" : "");
+	}
 	p->cb(p->data, status, status == HL_OK ? &out : NULL);
 	destroy(p);
 }

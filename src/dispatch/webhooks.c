@@ -21,6 +21,7 @@ enum { MERGE_TRIES_MAX = 16, OVERLAP_MAX_S = 7 * 86400 };
 struct change {
 	struct hl_command command;
 	struct hl_dispatcher *d;
+	const char *ev;                  /* how the log calls it */
 	struct hl_arena given;           /* holds what the caller gave */
 	struct hl_arena merged;          /* holds w of an update, of this try */
 	uint32_t account, number;
@@ -41,7 +42,8 @@ struct change {
 
 /* ---- life ---- */
 
-static struct change *new_change(struct hl_dispatcher *d, uint32_t account, uint32_t number, hl_webhook_cb cb, void *data)
+static struct change *new_change(struct hl_dispatcher *d, const char *ev, uint32_t account, uint32_t number, hl_webhook_cb cb,
+		void *data)
 {
 	struct change *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -49,6 +51,7 @@ static struct change *new_change(struct hl_dispatcher *d, uint32_t account, uint
 	hl_arena_init(&c->given, 0);
 	hl_arena_init(&c->merged, 0);
 	c->d = d;
+	c->ev = ev;
 	c->account = account;
 	c->number = number;
 	c->now_ms = hl_core_wall(d);
@@ -123,6 +126,8 @@ static void answer(struct change *c, int status, struct hl_err *err)
 		}
 		r.webhook = &w;
 		r.secret = hl_str_from(c->secret);
+		hl_log(&d->log, HL_LOG_INFO, c->ev, "webhook=%s number=%u account=%u state=%s", w.id, c->number, c->account,
+				hl_webhook_state_name(w.state));
 	}
 	if (status) {
 		fill_error(c, status, err);
@@ -230,7 +235,7 @@ int hl_webhook_create(struct hl_dispatcher *d, const struct hl_webhook *w, struc
 		rc = hl_validate_idempotency(idem, err);
 	if (rc)
 		return rc;
-	struct change *c = new_change(d, w->account, 0, cb, data);
+	struct change *c = new_change(d, "webhook.created", w->account, 0, cb, data);
 	if (!c)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	rc = prepare_create(c, w, err);
@@ -328,7 +333,7 @@ int hl_webhook_update(struct hl_dispatcher *d, uint32_t account, uint32_t number
 	int rc = hl_core_admit(d, err);
 	if (rc)
 		return rc;
-	struct change *c = new_change(d, account, number, cb, data);
+	struct change *c = new_change(d, "webhook.changed", account, number, cb, data);
 	if (!c)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	struct hl_webhook named = { 0 }; /* only what is named is looked at */
@@ -384,7 +389,7 @@ int hl_webhook_delete(struct hl_dispatcher *d, uint32_t account, uint32_t number
 		return rc;
 	if (!live(txn, account, number, &row))
 		return hl_err_set(err, absent(txn), "no such webhook");
-	struct change *c = new_change(d, account, number, cb, data);
+	struct change *c = new_change(d, "webhook.deleted", account, number, cb, data);
 	if (!c)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	c->drop_history = drop_history;
@@ -445,7 +450,7 @@ int hl_webhook_rotate(struct hl_dispatcher *d, uint32_t account, uint32_t number
 		overlap_s = d->set.rotation_overlap_s;
 	if (overlap_s > OVERLAP_MAX_S)
 		return hl_err_field(err, HL_EINVAL, "/overlap", "must be at most %d seconds", OVERLAP_MAX_S);
-	struct change *c = new_change(d, account, number, cb, data);
+	struct change *c = new_change(d, "webhook.rotated", account, number, cb, data);
 	if (!c)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	c->overlap_ms = (hl_ms_t)overlap_s * 1000;

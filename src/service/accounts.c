@@ -209,6 +209,7 @@ static void account_landed(struct hl_change *c)
 {
 	hl_cache_drop(&c->service->accounts, c->account.number);
 	c->result.object = &c->account;
+	hl_log(c->service->log, HL_LOG_INFO, "account.created", "account=%u id=%.*s", c->account.number, HL_FMT(c->account.id));
 }
 
 static int create_apply(struct hl_change *c, struct hl_txn *txn)
@@ -295,6 +296,7 @@ static void update_landed(struct hl_change *c)
 	hl_cache_drop(&c->service->accounts, c->account.number);
 	if (!hl_account_get(c->service, c->account.number, &c->account))
 		c->result.object = &c->account;
+	hl_log(c->service->log, HL_LOG_INFO, "account.changed", "account=%u disabled=%d", c->account.number, c->account.disabled);
 }
 
 int hl_account_update(struct hl_service *s, uint32_t number, uint32_t fields, const struct hl_account *values,

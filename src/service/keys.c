@@ -191,6 +191,8 @@ static void key_landed(struct hl_change *c)
 {
 	hl_cache_drop(&c->service->keys, c->key.number);
 	c->result.object = &c->key;
+	hl_log(c->service->log, HL_LOG_INFO, "key.created", "key=%s account=%u scopes=%u", c->key.prefix, c->key.account,
+			c->key.scopes);
 }
 
 static int check(const struct hl_service *s, const struct hl_key *k, struct hl_err *err)
@@ -253,6 +255,7 @@ static void revoke_landed(struct hl_change *c)
 	hl_cache_drop(&c->service->keys, c->key.number);
 	if (!hl_key_get(c->service, c->key.number, &c->key))
 		c->result.object = &c->key;
+	hl_log(c->service->log, HL_LOG_INFO, "key.revoked", "key=%s account=%u", c->key.prefix, c->key.account);
 }
 
 int hl_key_revoke(struct hl_service *s, uint32_t number, hl_change_cb cb, void *data, struct hl_err *err)

@@ -100,7 +100,7 @@ static int prove(struct backup *b, struct hl_err *err)
 {
 	char file[PATH_MAX];
 	struct hl_store *copy;
-	struct hl_store_options so = { .dir = b->o->dest, .read_only = true, .log = b->o->log,
+	struct hl_store_options so = { .dir = b->o->dest, .read_only = true,
 		.key_file = b->o->with_key ? b->copy_key : b->key_file };
 	int rc = hl_store_open(&copy, &so, err);
 	if (rc)
@@ -131,7 +131,7 @@ static int copy_all(struct backup *b, struct hl_err *err)
 int hl_backup(const struct hl_backup_options *o, struct hl_err *err)
 {
 	struct backup b = { .o = o };
-	struct hl_store_options so = { .dir = o->dir, .read_only = true, .key_file = o->key_file, .log = o->log };
+	struct hl_store_options so = { .dir = o->dir, .read_only = true, .key_file = o->key_file };
 	int rc = path_join(b.copy_key, o->dest, "key", err);
 	if (!rc && o->key_file && snprintf(b.key_file, PATH_MAX, "%s", o->key_file) >= PATH_MAX)
 		rc = hl_err_set(err, HL_EINVAL, "the path is too long");

@@ -10,7 +10,6 @@ struct hl_backup_options {
 	const char *key_file;         /* NULL = dir/key */
 	bool compact;                 /* leave free pages out */
 	bool with_key;                /* copy the key file too; without it the copy opens only with --key-file */
-	const struct hl_log *log;
 };
 /* The copy is synced and opened once to prove that it is one. What a failure left in dest is removed. */
 HL_MUST_CHECK int hl_backup(const struct hl_backup_options *o, struct hl_err *err);

@@ -210,7 +210,7 @@ static bool drop_later(struct hl_txn *txn, uint64_t event, uint64_t bound, struc
 	}
 }
 
-static bool too_old(struct hl_txn *txn, const struct hl_job_row *job, const struct hl_event_row *e, uint64_t freed)
+static bool too_old(struct hl_txn *txn, const struct hl_job_row *job, const struct hl_event_row *e)
 {
 	struct hl_store_usage usage;
 	if (job->before_ms && e->created_at_ms < job->before_ms)
@@ -218,7 +218,17 @@ static bool too_old(struct hl_txn *txn, const struct hl_job_row *job, const stru
 	if (!job->used_max)
 		return false;
 	hl_store_usage(txn->store, &usage);
-	return usage.used_bytes > job->used_max + freed;
+	return usage.used_bytes > job->used_max;
+}
+
+/* This slice has made about as much room as is wanted; the next one will know. */
+static bool enough_freed(struct hl_txn *txn, const struct hl_job_row *job, const struct hl_event_row *e, uint64_t freed)
+{
+	struct hl_store_usage usage;
+	if (!freed || (job->before_ms && e->created_at_ms < job->before_ms))
+		return false;
+	hl_store_usage(txn->store, &usage);
+	return usage.used_bytes <= job->used_max + freed;
 }
 
 /* The first event after a number that the index holds; its row without slices. */
@@ -249,9 +259,9 @@ static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t r
 	if (job->used_max)
 		(void)hl_store_measure(txn->store); /* a failure leaves an older count */
 	while (p.rows && p.looked < LOOK_MAX) {
-		done = !event_after(txn, job->cursor, &number, &e) || !too_old(txn, job, &e, p.freed) ||
+		done = !event_after(txn, job->cursor, &number, &e) || !too_old(txn, job, &e) ||
 				e.first_delivery + e.n_deliveries > bound; /* its deliveries are not all indexed yet */
-		if (done)
+		if (done || enough_freed(txn, job, &e, p.freed))
 			break;
 		p.looked++;
 		p.kept = false;

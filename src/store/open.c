@@ -165,13 +165,7 @@ int hl_store_reserve(struct hl_store *s, uint64_t batch_bytes)
 		atomic_store(&s->room.disk_full, true);
 		return HL_EFULL;
 	}
-	bool was_full = atomic_load(&s->room.disk_full);
-	int rc = hl_room_reserve(&s->room, s->data_fd, batch_bytes);
-	if (rc && !was_full)
-		hl_log(s->o.log, HL_LOG_ERROR, "store.disk_full", "free the disk: publishes are refused");
-	if (!rc && was_full)
-		hl_log(s->o.log, HL_LOG_WARN, "store.disk_room", "publishes are accepted again");
-	return rc;
+	return hl_room_reserve(&s->room, s->data_fd, batch_bytes);
 }
 
 void hl_store_usage(struct hl_store *s, struct hl_store_usage *out)
@@ -191,7 +185,7 @@ bool hl_store_full(struct hl_store *s)
 const uint8_t *hl_store_id_key(const struct hl_store *s) { return s->format.id_key; }
 const uint8_t *hl_store_uuid(const struct hl_store *s) { return s->format.uuid; }
 const struct hl_env *hl_store_env(const struct hl_store *s) { return s->o.env; }
-const struct hl_log *hl_store_log(const struct hl_store *s) { return s->o.log; }
+const char *hl_store_death(const struct hl_store *s) { return atomic_load(&s->dead) ? s->death : ""; }
 const char *hl_store_dir(const struct hl_store *s) { return s->dir; }
 const struct hl_seal_key *hl_store_key(const struct hl_store *s) { return &s->key; }
 

@@ -14,6 +14,7 @@
 #include "store/store_private.h"
 #include <errno.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 enum { READERS_MAX = 256, TABLES_MAX = 32, MEASURE_EVERY = 32 };
@@ -367,6 +368,7 @@ int hl_store_commit(struct hl_txn *txn)
 	}
 	if (s->o.fault && s->o.fault(s->o.fault_data, HL_FAULT_COMMIT)) {
 		hl_store_abort(txn);
+		snprintf(s->death, sizeof(s->death), "as a test wanted");
 		s->dead = true;
 		return HL_EFATAL;
 	}
@@ -374,12 +376,13 @@ int hl_store_commit(struct hl_txn *txn)
 	txn->mdb = NULL;
 	txn_clear(txn);
 	if (rc) {
+		snprintf(s->death, sizeof(s->death), "%s", mdb_strerror(rc));
 		s->dead = true;
-		hl_log(s->o.log, HL_LOG_ERROR, "store.commit_failed", "error=\"%s\"", mdb_strerror(rc));
 		return HL_EFATAL;
 	}
 	note_pages(s);
-	if (++s->commits >= MEASURE_EVERY)
+	/* while full every commit counts: what it freed may be what publishers wait for */
+	if (++s->commits >= MEASURE_EVERY || hl_room_full(&s->room))
 		(void)hl_store_measure(s); /* a failure leaves the older count */
 	return 0;
 }

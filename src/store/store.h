@@ -6,7 +6,6 @@
 #define HL_STORE_STORE_H
 
 #include "base/env.h"
-#include "base/log.h"
 #include "store/seal.h"
 #include "store/txn.h"
 
@@ -24,7 +23,6 @@ struct hl_store_options {
 	bool takeover;                /* wait for the lock */
 	uint64_t reserve_bytes;       /* kept allocated beyond the last page; 0 = 64 MiB */
 	const struct hl_env *env;     /* NULL = the real one */
-	const struct hl_log *log;     /* NULL = none; must outlive the store */
 	int (*fault)(void *data, enum hl_fault at); /* tests: non-zero makes that operation fail with it. NULL = none */
 	void *fault_data;
 };
@@ -71,7 +69,7 @@ int hl_store_measure(struct hl_store *s);     /* counts the free pages now (stor
 const uint8_t *hl_store_id_key(const struct hl_store *s); /* 16 bytes */
 const uint8_t *hl_store_uuid(const struct hl_store *s);   /* 16 bytes */
 const struct hl_env *hl_store_env(const struct hl_store *s);
-const struct hl_log *hl_store_log(const struct hl_store *s);
+const char *hl_store_death(const struct hl_store *s); /* why the last commit failed; "" while none did */
 const char *hl_store_dir(const struct hl_store *s);
 const struct hl_seal_key *hl_store_key(const struct hl_store *s);
 HL_MUST_CHECK int hl_store_seal(struct hl_store *s, enum hl_seal_kind kind, uint64_t number, struct hl_str plain,

@@ -17,7 +17,8 @@ struct hl_store {
 	struct hl_format_row format;
 	struct hl_txn read;           /* the loop's */
 	struct hl_txn write;
-	atomic_bool dead;             /* a commit failed */
+	atomic_bool dead;             /* a commit failed … */
+	char death[96];               /* … for this reason; written before */
 	struct hl_room room;
 	unsigned commits;             /* since the last measure */
 };
