@@ -22,6 +22,17 @@ static void one(struct hl_buf *b, const char *name, const char *type, const char
 	hl_buf_fmt(b, "%s %.17g\n", name, v);
 }
 
+/* A row of the tables of hookline/stats.h; without a help it continues the metric of the row before. */
+static void row(struct hl_buf *b, const char *name, const char *type, const char *labels, const char *help, uint64_t v)
+{
+	if (*help)
+		head(b, name, type, help);
+	if (*labels)
+		hl_buf_fmt(b, "%s{%s} %llu\n", name, labels, (unsigned long long)v);
+	else
+		hl_buf_fmt(b, "%s %llu\n", name, (unsigned long long)v);
+}
+
 static void histogram(struct hl_buf *b, const char *name, const char *help, const struct hl_histogram *h)
 {
 	uint64_t sum = 0;
@@ -41,10 +52,10 @@ static void dispatcher_metrics(struct hl_call *c, struct hl_buf *b)
 	static const char *const hundreds[] = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" };
 	struct hl_stats s;
 	hl_dispatcher_stats(c->api->dispatcher, &s);
-#define HL_X(member, metric, help) one(b, "hookline_" metric, "counter", help, (double)s.member);
+#define HL_X(member, metric, labels, help) row(b, "hookline_" metric, "counter", labels, help, s.member);
 	HL_COUNTER_TABLE(HL_X)
 #undef HL_X
-#define HL_X(member, metric, help) one(b, "hookline_" metric, "gauge", help, (double)s.member);
+#define HL_X(member, metric, labels, help) row(b, "hookline_" metric, "gauge", labels, help, s.member);
 	HL_GAUGE_TABLE(HL_X)
 #undef HL_X
 	head(b, "hookline_attempts_total", "counter", "Attempts ended, by error class (none = success) and status");
@@ -58,6 +69,8 @@ static void dispatcher_metrics(struct hl_call *c, struct hl_buf *b)
 			s.oldest_pending_at_ms ? (double)HL_MAX(now - s.oldest_pending_at_ms, 0) / 1e3 : 0);
 	histogram(b, "hookline_attempt_duration_seconds", "Duration of attempts", &s.attempt);
 	histogram(b, "hookline_delivery_latency_seconds", "From accepted to 2xx", &s.latency);
+	histogram(b, "hookline_dns_duration_seconds", "Time attempts took to find the address of a name (none when it is cached)",
+			&s.dns);
 	histogram(b, "hookline_store_commit_duration_seconds", "Duration of store commits", &s.commit);
 	histogram(b, "hookline_loop_lag_seconds", "How late the event loop's own timer fired", &s.loop_lag);
 }

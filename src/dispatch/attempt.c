@@ -104,6 +104,7 @@ static void note_stats(struct hl_attempt_run *run)
 	unsigned hundred = a->http_status / 100;
 	st->attempts[a->error_class][hundred < 6 ? hundred : 0]++;
 	hl_stats_note(&st->attempt, a->total_ms);
+	hl_stats_note(&st->dns, a->dns_ms);
 	if (a->succeeded && run->event)
 		hl_stats_note(&st->latency, a->started_at_ms + a->total_ms - run->event->event.created_at_ms);
 }

@@ -361,8 +361,7 @@ static void tell(struct hl_commit *c)
 		c->o.on_batch(c->o.data);
 	if (atomic_load(&c->fatal) && !c->fatal_told) {
 		c->fatal_told = true;
-		hl_err_set(&err, HL_EFATAL, "the store failed while committing (%s); restart the process",
-				hl_store_death(c->store));
+		hl_err_set(&err, HL_EFATAL, "a commit failed (%s): restart the process", hl_store_death(c->store));
 		if (c->o.on_fatal)
 			c->o.on_fatal(c->o.data, &err);
 	}

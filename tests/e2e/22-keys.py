@@ -230,10 +230,18 @@ class Keys(harness.Case):
         self.assertGreaterEqual(values["hookline_events_accepted_total"], 5)
         self.assertGreaterEqual(values['hookline_attempts_total{class="none",status="2xx"}'], 5)
         self.assertGreaterEqual(values["hookline_delivery_latency_seconds_count"], 5)
+        self.assertGreaterEqual(values['hookline_deliveries_total{result="succeeded"}'], 5)
+        self.assertGreater(values['hookline_store_bytes{kind="used"}'], 0)
+        self.assertGreaterEqual(values['hookline_webhooks{state="enabled"}'], 1)
         names = {n.split("{")[0] for n in values}
-        for name in ("hookline_pending_deliveries", "hookline_oldest_pending_age_seconds", "hookline_store_commit_duration_seconds_sum",
-                     "hookline_loop_lag_seconds_count", "hookline_http_requests_total", "hookline_build_info",
-                     "process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"):
+        histograms = ("attempt_duration", "delivery_latency", "dns_duration", "store_commit_duration", "loop_lag",
+                      "http_request_duration")
+        for name in ["hookline_pending_deliveries", "hookline_due_deliveries", "hookline_inflight_attempts",
+                     "hookline_oldest_pending_age_seconds", "hookline_webhooks", "hookline_store_bytes",
+                     "hookline_tls_handshakes_total", "hookline_http_requests_total", "hookline_build_info",
+                     "process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total",
+                     "process_start_time_seconds"] + ["hookline_%s_seconds_%s" % (h, part) for h in histograms
+                                                      for part in ("bucket", "sum", "count")]:
             self.assertIn(name, names)
         for secret in (w["id"], w["url"], self.api.key):
             self.assertNotIn(secret, a.body.decode())
@@ -254,6 +262,27 @@ class Keys(harness.Case):
         self.assertEqual([line for line in text.splitlines() if "level=error" in line], [])
 
 
+    def test_a_line_per_decision(self):
+        """What was changed and by whom it was made to change is told with ids, at level info; each attempt at debug."""
+        key = self.api.post("/v1/keys", {"scopes": ["read"], "name": "told"}).json
+        self.expect(self.api.delete("/v1/keys/" + key["id"]), 204)
+        url = self.url("gone")
+        w = self.api.webhook(url, event_types=["told"])
+        event = self.api.publish("told")
+        d = self.api.wait_deliveries("failed", webhook=w["id"])[0]
+        self.expect(self.api.post("/v1/webhooks/%s/rotate-secret" % w["id"], {}), 200)
+        self.expect(self.api.patch("/v1/webhooks/" + w["id"], {"enabled": True}), 200)
+        self.expect(self.api.delete("/v1/webhooks/" + w["id"]), 204)
+        lines = ["key.created key=" + key["prefix"], "key.revoked key=" + key["prefix"],
+                 "webhook.disabled webhook=%s status=410" % w["id"], "job.done"]
+        lines += ["webhook.%s webhook=%s" % (what, w["id"]) for what in ("created", "changed", "rotated", "deleted")]
+        if self.settings.get("log.level") == "debug":
+            lines += ["event.accepted event=" + event["id"],
+                      "attempt.ended delivery=%s event=%s webhook=%s number=1" % (d["id"], event["id"], w["id"])]
+        for line in lines:
+            until(lambda: "ev=" + line in self.server.log(all_runs=True), line)
+
+
 class KeysWhileDebugging(Keys):
     """The same secrets at the chattiest level; only the tests about the log are run again."""
     settings = dict(Keys.settings, **{"log.level": "debug"})
@@ -262,6 +291,7 @@ class KeysWhileDebugging(Keys):
 def load_tests(loader, tests, pattern):
     suite = unittest.TestSuite(loader.loadTestsFromTestCase(Keys))
     suite.addTest(KeysWhileDebugging("test_logs_hold_no_secret"))
+    suite.addTest(KeysWhileDebugging("test_a_line_per_decision"))
     return suite
 
 

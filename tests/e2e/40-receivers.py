@@ -219,7 +219,7 @@ class Tls(harness.Case):
             for record in r.records:
                 self.assert_verified(w["secret"], record)
         text = harness.Client(self.server, None).get("/metrics").body.decode()
-        resumed = [line for line in text.splitlines() if line.startswith("hookline_tls_handshakes_resumed_total ")][0]
+        resumed = [line for line in text.splitlines() if line.startswith('hookline_tls_handshakes_total{resumed="yes"} ')][0]
         self.assertGreaterEqual(int(resumed.split()[1]), 5, text)
 
     def test_ca_file_is_read_again_on_sighup(self):
