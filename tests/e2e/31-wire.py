@@ -195,6 +195,7 @@ class Wire(harness.Case):
             if i % 2:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             s.close()
+        until(lambda: self.connections() <= 2)
         self.assertEqual(self.api.get("/v1/events?type=vanished").json["data"], [])
         for i in range(50):
             s = socket.create_connection(self.address)
