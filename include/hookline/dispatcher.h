@@ -53,6 +53,7 @@ struct hl_options {
 	uint32_t max_slow;               /* default 500 */
 	uint32_t max_in_flight_per_webhook; /* default 20 */
 	uint32_t park_after;             /* consecutive failures that say "unavailable". default 5 */
+	uint64_t data_max;               /* bytes of an event's data; 1 KiB … 64 MiB, default HL_DATA_MAX_DEFAULT */
 	uint64_t window_bytes;           /* memory for events waiting to be sent. default 64 MiB */
 	uint32_t max_uncommitted;        /* outcomes waiting for the disk before dispatch pauses. default 4096 */
 	uint32_t max_connections;        /* outbound sockets, idle ones included. default 16384 */

@@ -37,7 +37,7 @@
 	X(webhooks_enabled, "webhooks", "state=\"enabled\"", "Webhooks by state") \
 	X(webhooks_paused, "webhooks", "state=\"paused\"", "") \
 	X(webhooks_disabled, "webhooks", "state=\"disabled\"", "") \
-	X(store_used_bytes, "store_bytes", "kind=\"used\"", "Bytes in use, free for reuse in the file, and the quota (store.max_size)") \
+	X(store_used_bytes, "store_bytes", "kind=\"used\"", "Bytes in use, free for reuse, and the quota (store.max_size)") \
 	X(store_free_bytes, "store_bytes", "kind=\"free\"", "") \
 	X(store_max_bytes, "store_bytes", "kind=\"quota\"", "")
 

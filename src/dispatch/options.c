@@ -25,6 +25,7 @@ void hl_options_init(struct hl_options *o)
 		.max_slow = 500,
 		.max_in_flight_per_webhook = 20,
 		.park_after = 5,
+		.data_max = HL_DATA_MAX_DEFAULT,
 		.window_bytes = 64ull << 20,
 		.max_uncommitted = 4096,
 		.max_connections = 16384,
@@ -56,6 +57,7 @@ void hl_options_init(struct hl_options *o)
 	X(max_slow, "delivery.max_slow", 1, 65536)                                     \
 	X(max_in_flight_per_webhook, "delivery.max_in_flight_per_webhook", 1, HL_IN_FLIGHT_MAX) \
 	X(park_after, "delivery.park_after", 1, 1000)                                  \
+	X(data_max, "limits.body_max", 1 << 10, 64 << 20)                              \
 	X(window_bytes, "delivery.window_bytes", 1 << 20, 1ull << 36)                  \
 	X(max_uncommitted, "delivery.max_uncommitted", 1, 65536)                       \
 	X(max_connections, "delivery.max_connections", 1, 1 << 20)                     \
@@ -103,6 +105,6 @@ int hl_options_apply(struct hl_dispatcher *d, const struct hl_options *o, struct
 	s->max_uncommitted = o->max_uncommitted;
 	s->retention_s = o->retention_s;
 	s->retention_bytes = o->store_max_bytes / 100 * o->retention_percent;
-	s->data_max = HL_DATA_MAX_DEFAULT;
+	s->data_max = o->data_max;
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A member must have the C type of its option's kind; hl_value_parse writes through a void pointer. */
 enum {
@@ -333,6 +334,28 @@ static int check_statuses(const struct hl_config *c, struct hl_err *err)
 	return HL_OK;
 }
 
+static int check_servers(const struct hl_config *c, struct hl_err *err)
+{
+	for (struct hl_str rest = hl_str_from(c->engine.dns_servers); rest.ptr && c->engine.dns_servers[0];) {
+		struct hl_str one = hl_str_trim(hl_str_split(&rest, ','));
+		struct hl_addr a;
+		if (!hl_addr_parse_ip(one, 53, &a) && (hl_addr_parse(one, &a, NULL) || hl_addr_is_unix(&a))) {
+			hl_err_set(err, HL_EINVAL, "\"%.*s\" is not an address with or without a port", (int)HL_MIN(one.len, (size_t)40),
+					one.ptr);
+			return blame(c, HL_SETTING_egress_dns_servers, err);
+		}
+	}
+	return HL_OK;
+}
+
+static int check_files(const struct hl_config *c, struct hl_err *err)
+{
+	if (!c->engine.ca_file || !c->engine.ca_file[0] || access(c->engine.ca_file, R_OK) == 0)
+		return HL_OK;
+	hl_err_set(err, HL_EINVAL, "%.200s: %s", c->engine.ca_file, strerror(errno));
+	return blame(c, HL_SETTING_tls_ca_file, err);
+}
+
 int hl_config_check(struct hl_config *c, struct hl_err *err)
 {
 	int rc = check_listen(c, err);
@@ -340,6 +363,10 @@ int hl_config_check(struct hl_config *c, struct hl_err *err)
 		rc = check_egress(c, err);
 	if (rc == HL_OK)
 		rc = check_statuses(c, err);
+	if (rc == HL_OK)
+		rc = check_servers(c, err);
+	if (rc == HL_OK)
+		rc = check_files(c, err);
 	if (rc == HL_OK && hl_tiers_parse(hl_str_from(c->tiers_text), &c->tiers, err) != HL_OK)
 		rc = blame(c, HL_SETTING_limits_tiers, err);
 	if (!c->engine.user_agent[0])

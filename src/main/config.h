@@ -75,7 +75,7 @@
 	  "A kept connection without use is closed after this time")                                                    \
 	X(delivery, final_statuses, LIST, engine.final_statuses, 0, 1024, "400,405,411,413,414,415,422,431",            \
 	  "Answers that end a delivery as failed at once")                                                              \
-	X(delivery, user_agent, TEXT, engine.user_agent, 0, 200, "",                                                    \
+	X(delivery, user_agent, TEXT, engine.user_agent, 0, 127, "",                                                    \
 	  "User-Agent of every attempt; empty: Hookline/VERSION")                                                       \
 	X(egress, allow_networks, LIST, engine.allow_networks, 0, HL_LIST_MAX, "",                                      \
 	  "Networks (CIDR) webhooks may reach although they are private or reserved")                                   \

@@ -276,6 +276,7 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 	if (!hl_buf_ok(&own))
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	o.takeover = takeover;
+	o.data_max = s->config->body_max;
 	o.own_listeners = own.len ? own.data : "";
 	o.data = s;
 	o.on_fatal = on_fatal;
@@ -420,6 +421,8 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, bool takeov
 	int rc = start(s, takeover, &err);
 	if (rc) {
 		char text[300];
+		if (err.field[0] && !strstr(err.text, err.field))
+			hl_err_prefix(&err, "%s", err.field);
 		hl_log(&s->log, HL_LOG_ERROR, "serve.start_failed", "error=%s", hl_log_quote(hl_str_from(err.text), text, sizeof(text)));
 		end(s, hl_exit_of(rc), 0);
 	} else {

@@ -50,8 +50,12 @@ static int open_key(struct hl_store *s, bool fresh, struct hl_err *err)
 	const char *key_file = s->o.key_file ? s->o.key_file : file;
 	if (rc)
 		return rc;
-	if (fresh && access(key_file, F_OK) != 0)
-		return hl_seal_key_make(key_file, s->o.env, &s->key, err);
+	if (fresh && access(key_file, F_OK) != 0) {
+		rc = hl_seal_key_make(key_file, s->o.env, &s->key, err);
+		if (rc == HL_ENOTFOUND && err) /* its directory is missing, which does not mean that there is no store */
+			err->code = HL_EKEY;
+		return rc == HL_ENOTFOUND ? HL_EKEY : rc;
+	}
 	rc = hl_seal_key_load(key_file, &s->key, err);
 	if (rc == HL_EKEY && !fresh)
 		hl_err_prefix(err, "the secrets need their key (restore it, or change keys with --rekey)");
@@ -77,9 +81,9 @@ static int open_store_in(struct hl_store *s, struct hl_txn *txn, struct hl_err *
 	for (unsigned t = 0; !rc && t < HL_TABLE_N; t++) {
 		rc = hl_store_table_open(txn, (enum hl_table)t, txn->write);
 		if (rc)
-			hl_err_set(err, rc == HL_ENOTFOUND ? HL_ECORRUPT : rc, "table %s", hl_table_name((enum hl_table)t));
+			rc = hl_err_set(err, rc == HL_ENOTFOUND ? HL_ECORRUPT : rc, "table %s", hl_table_name((enum hl_table)t));
 	}
-	return rc == HL_ENOTFOUND ? HL_ECORRUPT : rc;
+	return rc;
 }
 
 static int open_read_only(struct hl_store *s, struct hl_err *err)

@@ -99,6 +99,19 @@ class Limits(unittest.TestCase):
             subprocess.run(["umount", "-l", folder], check=False)
             shutil.rmtree(folder, ignore_errors=True)
 
+    def test_large_events(self):
+        """limits.body_max is the limit: what fits is stored and delivered whole, also beyond a batch of the store."""
+        with Server(settings={"limits.body_max": "24MiB"}) as server:
+            api = server.client()
+            hook = api.webhook(self.receiver.url + "/ok/large", event_types=["large"])
+            data = b'"%s"' % (b"x" * (20 << 20))
+            self.assertEqual(api.post("/v1/events", b'{"type":"large","data":%s}' % data).status, 202)
+            api.wait_deliveries("succeeded", webhook=hook["id"])
+            self.assertTrue(self.receiver.records[-1]["body"].endswith(b',"data":' + data + b"}"))
+            refused = api.post("/v1/events", b'{"type":"large","data":"%s"}' % (b"x" * (24 << 20)))
+            self.assertEqual((refused.status, refused.json["code"]), (413, "too_large"))
+            self.finish(server)
+
     def test_descriptors(self):
         """Few descriptors: fewer connections at once, and everything is still delivered and answered."""
         limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))  # noqa: E731

@@ -280,6 +280,10 @@ class Serve(unittest.TestCase):
             self.assertEqual(code, 4)
             self.assertIn("--rekey", err)
             os.rename(key + ".away", key)
+            code, _, err = hookline("serve", "--data", os.path.join(s.own, "fresh"), "--listen", "127.0.0.1:0",
+                                    "--set", "store.key_file=" + os.path.join(s.own, "nowhere", "key"))
+            self.assertEqual(code, 4)
+            self.assertIn("nowhere", err)
             new = os.path.join(s.own, "newkey")
             self.assertEqual(hookline("migrate", s.data, "--rekey", new)[0], 0)
             self.assertEqual(hookline("migrate", s.data)[0], 4)

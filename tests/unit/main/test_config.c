@@ -195,6 +195,8 @@ static void what_single_values_cannot_know(void **state)
 	check_one("egress.ports=80,99999", "egress.ports");
 	check_one("delivery.final_statuses=400,twelve", "delivery.final_statuses");
 	check_one("delivery.final_statuses=200", "delivery.final_statuses");
+	check_one("egress.dns_servers=192.0.2.1,resolver.example", "egress.dns_servers");
+	check_one("tls.ca_file=/nowhere/ca.pem", "tls.ca_file");
 	check_one("delivery.max_slow=0", "delivery.max_slow");
 	check_one("limits.tiers=free: everything", "limits.tiers");
 	check_one("delivery.timeout=0", "delivery.timeout");
