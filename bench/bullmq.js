@@ -1,7 +1,7 @@
-// The usual home-made webhook sender: BullMQ jobs in Redis, a worker that signs (Standard Webhooks) and posts with undici
-// over kept connections. Two processes, as people run it:
+// The usual home-made webhook sender: BullMQ jobs in Redis, a worker that signs (Standard Webhooks) and posts with
+// undici over kept connections. Two processes, as people run it:
 //   node bullmq.js worker   REDIS_PORT URL CONNECTIONS
-//   node bullmq.js producer REDIS_PORT COUNT CONNECTIONS BODY_BYTES   (starts when a line arrives on its standard input)
+//   node bullmq.js producer REDIS_PORT COUNT CONNECTIONS BODY_BYTES   (starts when a line arrives on stdin)
 'use strict';
 const { createHmac, randomBytes, randomUUID } = require('node:crypto');
 const { Queue, Worker } = require('bullmq');

@@ -35,8 +35,8 @@ def table(rows):
     lines = ["| " + " | ".join(head) + " |", "|---|---|--:|---|--:|--:|---|---|---|"]
     for r in rows:
         must = r.least if r.least is not None else r.most
-        cells = (r.scenario, r.what, f"{number(r.value)} {r.unit}", r.yardstick, number(r.yardstick_value), number(r.ratio),
-                 bound(r, must), bound(r, r.goal), verdict(r))
+        cells = (r.scenario, r.what, f"{number(r.value)} {r.unit}", r.yardstick, number(r.yardstick_value),
+                 number(r.ratio), bound(r, must), bound(r, r.goal), verdict(r))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -50,10 +50,11 @@ def brief(row):
     return f"  {row.what}: {number(row.value)} {row.unit}{beside}" + (f"  [{wanted}: {state}]" if wanted else "")
 
 
-def write(rows, failures, quick, fsync_us, took_s):
+def write(rows, failures, busy, quick, fsync_us, took_s):
     record = {
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "quick": quick,
-        "seconds": round(took_s), "fdatasync_4k_us": fsync_us, **rig.machine(), "failures": failures,
+        "seconds": round(took_s), "fdatasync_4k_us": fsync_us, **rig.machine(), "others_busy": busy,
+        "failures": failures,
         "rows": [{**dataclasses.asdict(r), "verdict": verdict(r).strip("*")} for r in rows],
     }
     RESULTS.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
@@ -61,10 +62,11 @@ def write(rows, failures, quick, fsync_us, took_s):
         return
     v = record["versions"]
     text = f"""{BEGIN}
-Run of {record['when'][:10]}{' (quick)' if quick else ''}, {record['seconds']} s, on {record['cores']} cores ({record['cpu']}),
-Linux {record['kernel']}, {record['filesystem']}, fdatasync of 4 KiB {fsync_us} µs;
+Run of {record['when'][:10]}{' (quick)' if quick else ''}, {record['seconds']} s, on {record['cores']} cores
+({record['cpu']}), Linux {record['kernel']}, {record['filesystem']}, fdatasync of 4 KiB {fsync_us} µs;
 {v['nginx']}, wrk {v['wrk']}, {v['redis'].split(' sha')[0]}, Node {v['node']}, BullMQ {v['bullmq']}.
-Load, server and receiver share those cores. Ratios are medians of pairs measured one after the other.
+Load, server and receiver share those cores. Ratios are medians of laps, each set against the yardstick's laps before
+and after it. Share of the processors used by others when a scenario began: at most {max(busy.values(), default=0):.0%}.
 
 {table(rows)}
 {''.join(chr(10) + f'Not measured: {name}: {why}' for name, why in failures.items())}

@@ -117,17 +117,18 @@ def build():
 # ---- nginx: the receiver everybody posts to
 
 class Nginx:
-    """Answers 204 to everything and counts. The whole request fits its first read, so it costs one read and one write."""
+    """Answers 204 to everything and counts. A whole request fits its first read: one read and one write each."""
 
     def __init__(self, tls=False):
         self.dir, self.port, self.tls, self.polls = scratch(), free_port(), tls, 0
         secure = ""
         if tls:
             self.cert = self.dir / "cert.pem"
-            run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                 "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.dir / "key.pem",
+            run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-days", "2", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.dir / "key.pem",
                  "-out", self.cert])
-            secure = f"ssl_certificate {self.cert}; ssl_certificate_key {self.dir}/key.pem; ssl_session_cache shared:s:1m;"
+            secure = (f"ssl_certificate {self.cert}; ssl_certificate_key {self.dir}/key.pem; "
+                      "ssl_session_cache shared:s:1m;")
         self.status_port = free_port()
         temps = " ".join(f"{n}_temp_path {self.dir}/{n};" for n in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (self.dir / "nginx.conf").write_text(f"""
@@ -189,8 +190,8 @@ class Sink:
 class Redis:
     def __init__(self, fsync):
         self.dir, self.port = scratch(), free_port()
-        self.process = start(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.dir, "--appendonly",
-                              "yes", "--appendfsync", fsync, "--save", "", "--maxmemory-policy", "noeviction"])
+        self.process = start(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.dir,
+                              "--appendonly", "yes", "--appendfsync", fsync, "--save", "", "--maxmemory-policy", "noeviction"])
         wait_until("redis", lambda: accepts(self.port), 5)
 
     def stop(self):
@@ -337,7 +338,8 @@ def wrk(url, seconds, body, headers, connections=CONNECTIONS, path="/"):
     took = float(took[1]) * {"ms": 0.001, "s": 1, "m": 60}[took[2]]
     ms = lambda q: (lambda m: float(m[1]) * {"us": 0.001, "ms": 1, "s": 1000}[m[2]])(
         re.search(rf"^\s+{q}%\s+([\d.]+)(us|ms|s)$", out, re.M))
-    return {"ok": done - bad, "bad": bad, "seconds": took, "rate": (done - bad) / took, "p50_ms": ms(50), "p99_ms": ms(99)}
+    return {"ok": done - bad, "bad": bad, "seconds": took, "rate": (done - bad) / took, "p50_ms": ms(50),
+            "p99_ms": ms(99)}
 
 
 def caught(server):
@@ -380,12 +382,14 @@ def machine():
     nginx = subprocess.run([NGINX, "-v"], capture_output=True, text=True).stderr.strip()
     bullmq = HERE / "node_modules" / "bullmq" / "package.json"
     return {
-        "cpu": cpu[1] if cpu else os.uname().machine, "cores": len(os.sched_getaffinity(0)), "memory_mib": int(mem[1]) // 1024,
+        "cpu": cpu[1] if cpu else os.uname().machine, "cores": len(os.sched_getaffinity(0)),
+        "memory_mib": int(mem[1]) // 1024,
         "kernel": os.uname().release, "filesystem": first("stat", "-f", "-c", "%T", str(HERE)),
         "versions": {
             "hookline": first(str(HOOKLINE), "version"), "nginx": nginx.removeprefix("nginx version: "),
             "wrk": first("dpkg-query", "-W", "-f", "${Version}", "wrk"), "redis": first("redis-server", "--version"),
-            "node": first("node", "--version"), "bullmq": json.loads(bullmq.read_text())["version"] if bullmq.exists() else "",
+            "node": first("node", "--version"),
+            "bullmq": json.loads(bullmq.read_text())["version"] if bullmq.exists() else "",
             "openssl": ssl.OPENSSL_VERSION, "python": sys.version.split()[0],
         },
         "durability": {
@@ -393,6 +397,16 @@ def machine():
             "redis": "AOF on; appendfsync as named in each row", "bullmq": "its jobs in that Redis",
         },
     }
+
+
+def others_busy():
+    """The share of the processors that others use, while nothing of ours runs."""
+    def ticks():
+        return [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    a = ticks()
+    time.sleep(1)
+    spent = [y - x for x, y in zip(a, ticks())]
+    return round(1 - (spent[3] + spent[4]) / max(1, sum(spent[:8])), 2)
 
 
 def fsync_us(n=200):

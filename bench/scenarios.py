@@ -39,6 +39,11 @@ median = statistics.median
 EQUAL = {"delivery.max_in_flight": CONNECTIONS, "delivery.max_slow": CONNECTIONS} # as many connections as wrk
 
 
+def against(ours, beside):
+    """Ratios of laps to the yardstick's laps before and after each: there is one more of those."""
+    return [o / ((a + b) / 2) for o, a, b in zip(ours, beside, beside[1:])]
+
+
 # ---- delivering
 
 def settled(nginx, since, wanted, limit_s):
@@ -72,16 +77,16 @@ def beside_wrk(plan, name, tls, least, goal):
     server = rig.Server(settings)
     headers, body = rig.caught(server)
     server.webhook(nginx.url + "/", max_in_flight=CONNECTIONS)
-    seconds, ours, limit = plan.pick(3, 5), [], []
     deliver_once(server, nginx, 1)
+    ours, limit = [], [rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"]]
     for _ in range(plan.pick(2, 5)):
+        ours.append(deliver_once(server, nginx, plan.pick(3, 4)))
         limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
-        ours.append(deliver_once(server, nginx, seconds))
-    ratios = [o["rate"] / y for o, y in zip(ours, limit)]
+    ratios = against([o["rate"] for o in ours], limit)
     best = ours[ratios.index(sorted(ratios)[len(ratios) // 2])]
     over = ", TLS" if tls else ""
-    row = Row(name, f"deliveries, fan-out 1, 1 KiB, {CONNECTIONS} connections{over}", median(o["rate"] for o in ours), "/s",
-              f"wrk -> nginx{over}", median(limit), median(ratios), least=least, goal=goal,
+    row = Row(name, f"deliveries, fan-out 1, 1 KiB, {CONNECTIONS} connections{over}", median(o["rate"] for o in ours),
+              "/s", f"wrk -> nginx{over}", median(limit), median(ratios), least=least, goal=goal,
               detail={"ratios": [round(r, 3) for r in ratios], "median_run": best})
     server.stop()
     return row, nginx
@@ -130,18 +135,18 @@ def bullmq(plan, nginx, fsync):
 
 
 def syslog_ng(plan, nginx):
-    """A C program with libcurl in 32 threads; its buffer survives a restart but is not synced per event, nothing is signed."""
+    """C, libcurl, 32 threads; its buffer survives a restart but is not synced per event, and nothing is signed."""
     place, port = rig.scratch(), rig.free_port()
     (place / "conf").write_text(f"""@version: 3.35
 options {{ stats-freq(0); log-msg-size(65536); }};
 source s {{ network(ip(127.0.0.1) port({port}) transport(tcp) flags(no-parse) max-connections(64)
   log-iw-size(6400)); }};
-destination d {{ http(url("{nginx.url}/") method("POST") body("$MSG") headers("Content-Type: application/json") workers(32)
-  batch-lines(1) disk-buffer(reliable(yes) disk-buf-size(1073741824) mem-buf-size(67108864) dir("{place}"))); }};
+destination d {{ http(url("{nginx.url}/") method("POST") body("$MSG") headers("Content-Type: application/json")
+  workers(32) batch-lines(1) disk-buffer(reliable(yes) disk-buf-size(1073741824) mem-buf-size(67108864) dir("{place}"))); }};
 log {{ source(s); destination(d); flags(flow-control); }};
 """)
-    process = rig.start(["syslog-ng", "-F", "--no-caps", "-f", place / "conf", "-R", place / "persist", "-c", place / "control",
-                         "-p", place / "pid"], stderr=subprocess.DEVNULL)
+    process = rig.start(["syslog-ng", "-F", "--no-caps", "-f", place / "conf", "-R", place / "persist",
+                         "-c", place / "control", "-p", place / "pid"], stderr=subprocess.DEVNULL)
     count, rates = plan.pick(20000, 60000), []
     line = (json.dumps({"type": "bench.event", "data": rig.event_data(rig.BODY_BYTES - 30)}) + "\n").encode()
     rig.wait_until("syslog-ng", lambda: rig.accepts(port), 10)
@@ -163,7 +168,6 @@ def fanout(plan):
     server.webhooks({"url": f"{nginx.url}/{i}"} for i in range(webhooks))
     ours, limit, cpu = [], [], {}
     for lap in range(plan.pick(3, 6)):
-        limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
         n = events if lap else 5 # the first is to warm up
         before, cpu_before, began = nginx.count(), server.cpu_s(), time.monotonic()
         for _ in range(n):
@@ -171,8 +175,9 @@ def fanout(plan):
                 raise Failed("an event did not reach every webhook")
         ours.append(n * webhooks / (settled(nginx, before, n * webhooks, 60) - began))
         cpu = {k: round((v - cpu_before.get(k, 0)) / n / webhooks * 1e6, 1) for k, v in server.cpu_s().items()}
-    ours, limit = ours[1:], limit[1:]
-    ratios = [o / y for o, y in zip(ours, limit)]
+        limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
+    ours = ours[1:]
+    ratios = against(ours, limit)
     server.stop()
     nginx.stop()
     return [Row("fanout", "deliveries, fan-out 1 to 1000, 1 KiB, 64 connections", median(ours), "/s", "wrk -> nginx",
@@ -235,9 +240,9 @@ def isolated(healthy, silent, groups, per_second, seconds, settings=(), settle=1
 
 def isolation(plan):
     none, some = [], []
-    for _ in range(plan.pick(1, 3)):
-        none.append(isolated(1000, 0, 50, 100, plan.pick(8, 20)))
-        some.append(isolated(990, 10, 50, 100, plan.pick(8, 20)))
+    for _ in range(plan.pick(1, 4)):
+        none.append(isolated(1000, 0, 50, 100, plan.pick(8, 15)))
+        some.append(isolated(990, 10, 50, 100, plan.pick(8, 15)))
     p99 = lambda laps: median(l["p99_ms"] for l in laps)
     rows = [Row("isolation", "p99 of healthy receivers, 10 of 1000 hang", p99(some), "ms", "none hangs", p99(none),
                 median(s["p99_ms"] / n["p99_ms"] for s, n in zip(some, none)), most=1.25, goal=1.1,
@@ -258,7 +263,8 @@ def backlog(plan):
     for i in range(fan): # nobody listens there: the queues park and everything stays pending
         server.webhook(f"http://127.0.0.1:{nowhere}/{i}", event_types=["bench.pending"])
     quiet = ingest_rate(server, 2)
-    out = rig.run([rig.OUT / "batch", server.port, server.key, pending // fan, 4, "bench.pending", rig.BODY_BYTES - 130], 300)
+    out = rig.run([rig.OUT / "batch", server.port, server.key, pending // fan, 4, "bench.pending",
+                   rig.BODY_BYTES - 130], 300)
     filled = json.loads(out)
     if filled["deliveries"] != pending:
         raise Failed(f"{filled['deliveries']} deliveries instead of {pending}")
@@ -282,9 +288,9 @@ def backlog(plan):
             Row("backlog", f"{n}: publish rate", loaded, "/s", "same, nothing pending", quiet, loaded / quiet)]
 
 
-def ingest_rate(server, seconds, connections=CONNECTIONS):
+def ingest_rate(server, seconds):
     body = json.dumps({"type": "bench.nobody", "data": rig.event_data()}, separators=(",", ":"))
-    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, connections=connections, path="/v1/events", headers={
+    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, path="/v1/events", headers={
         "Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
     if sent["bad"]:
         raise Failed(f"{sent['bad']} publishes refused")
@@ -294,24 +300,25 @@ def ingest_rate(server, seconds, connections=CONNECTIONS):
 def ingest(plan):
     server, redis = rig.Server(), rig.Redis("always")
     server.webhook(f"http://127.0.0.1:{rig.free_port()}/", event_types=["bench.somebody"])
-    single, batch, xadd = [], [], []
+    single, batch, xadd = [], [], [redis_xadd(redis, plan.pick(100_000, 200_000))]
     for _ in range(plan.pick(1, 3)):
-        xadd.append(redis_xadd(redis, plan.pick(100_000, 300_000)))
         single.append(ingest_rate(server, plan.pick(2, 4)))
         out = rig.run([rig.OUT / "batch", server.port, server.key, plan.pick(100_000, 300_000), 4, "bench.nobody",
                        rig.BODY_BYTES - 130])
         batch.append(json.loads(out)["per_second"])
+        xadd.append(redis_xadd(redis, plan.pick(100_000, 200_000)))
     rows = [Row("ingest", what, median(v), "/s", "Redis XADD, appendfsync always", median(xadd),
-                median(a / b for a, b in zip(v, xadd)))
-            for what, v in (("events by single POSTs, 64 connections", single), ("events by NDJSON, 4 connections", batch))]
+                median(against(v, xadd)))
+            for what, v in (("events by single POSTs, 64 connections", single),
+                            ("events by NDJSON, 4 connections", batch))]
     redis.stop()
     server.stop()
     return rows
 
 
 def redis_xadd(redis, n):
-    out = rig.run(["redis-benchmark", "-p", redis.port, "-c", CONNECTIONS, "-n", n, "--csv", "XADD", "bench", "*", "event",
-                   "x" * rig.BODY_BYTES])
+    out = rig.run(["redis-benchmark", "-p", redis.port, "-c", CONNECTIONS, "-n", n, "--csv", "XADD", "bench", "*",
+                   "event", "x" * rig.BODY_BYTES])
     redis_rate = float(out.strip().split("\n")[-1].split('","')[1])
     rig.run(["redis-cli", "-p", redis.port, "DEL", "bench"])
     return redis_rate

@@ -46,7 +46,8 @@ static int tcp(int port, bool server)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (server ? bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 64) : connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+	struct sockaddr *at = (struct sockaddr *)&a;
+	if (server ? bind(fd, at, sizeof(a)) || listen(fd, 64) : connect(fd, at, sizeof(a))) {
 		perror("probe");
 		exit(1);
 	}
@@ -87,8 +88,8 @@ int main(int argc, char **argv)
 	};
 	memset(data, 'x', DATA);
 	int body = snprintf(NULL, 0, "{\"type\":\"bench.probe\",\"data\":{\"fill\":\"%s\"}}", data);
-	int n = snprintf(request, sizeof(request), "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"
-			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{\"type\":\"bench.probe\",\"data\":{\"fill\":\"%s\"}}",
+	int n = snprintf(request, sizeof(request), "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+			"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{\"type\":\"bench.probe\",\"data\":{\"fill\":\"%s\"}}",
 			argv[3], body, data);
 	for (int i = 0; i < count; i++) {
 		double start = now_ms();

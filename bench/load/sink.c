@@ -1,4 +1,4 @@
-/* A receiver for the isolation scenarios, on every address of 127.0.0.0/8 at one port, so that http://127.1.2.3:PORT/ and
+/* A receiver for the isolation scenarios, on every address of 127.0.0.0/8 at one port: http://127.1.2.3:PORT/ and
  * http://127.1.2.4:PORT/ are two origins and cost one listener.
  *
  *   sink PORT answer   answers 204 and notes how long ago the event says it was sent: "sent_ns":N in the body, on
@@ -55,7 +55,8 @@ static int stats(char *out, size_t cap)
 	int len = snprintf(body, sizeof(body), "{\"n\":%zu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}", n,
 			n ? samples[n / 2] : 0.0, n ? samples[n * 99 / 100] : 0.0, n ? samples[n - 1] : 0.0);
 	n_samples = 0;
-	return snprintf(out, cap, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len, body);
+	return snprintf(out, cap, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			len, body);
 }
 
 /* The length of the complete request at the front, 0 = not there yet, -1 = not for us. */
