@@ -71,7 +71,8 @@ static bool has_body(const struct hl_request *r)
 static bool is_json(const struct hl_request *r)
 {
 	struct hl_str params;
-	if (!hl_headers_get(r->headers, HL_STR("content-type"), &params))
+	if (hl_headers_count(r->headers, HL_STR("content-type")) != 1 ||
+			!hl_headers_get(r->headers, HL_STR("content-type"), &params))
 		return false;
 	struct hl_str type = hl_str_trim(hl_str_split(&params, ';'));
 	if (!hl_str_ieq(type, HL_STR("application/json")))

@@ -295,7 +295,7 @@ static bool wants_results_at_end(const struct hl_request *r)
 static int kind_of(const struct hl_request *r)
 {
 	struct hl_str type;
-	if (!hl_headers_get(r->headers, HL_STR("content-type"), &type))
+	if (hl_headers_count(r->headers, HL_STR("content-type")) != 1 || !hl_headers_get(r->headers, HL_STR("content-type"), &type))
 		return -1;
 	type = hl_str_trim(hl_str_split(&type, ';'));
 	if (hl_str_ieq(type, HL_STR("application/json")))

@@ -103,6 +103,12 @@ class Wire(harness.Case):
         self.assertEqual(wrong, [])
         self.assertEqual(self.api.get("/v1/events?type=smuggled").json["data"], [])
 
+    def test_two_content_types_are_none(self):
+        fields = (b"Content-Type: text/plain", b"Content-Length: %d" % len(EVENT), b"Connection: close")
+        for line in (b"POST /v1/events HTTP/1.1", b"POST /v1/events/batch HTTP/1.1"):
+            got = exchange(self.address, self.prepared(head(*fields, line=line) + EVENT))
+            self.assertTrue(got.startswith(b"HTTP/1.1 415 "), got)
+
     def test_what_is_allowed(self):
         good = [head(b"Content-Length: %d" % len(EVENT)) + EVENT.replace(b"smuggled", b"alloweds"),
                 head(b"transfer-encoding: Chunked") + b"%X;ext=1\r\n%s\r\n0\r\n\r\n" % (len(EVENT), EVENT.replace(b"smuggled", b"alloweds")),

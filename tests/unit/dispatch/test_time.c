@@ -365,6 +365,32 @@ static void test_crash_repeats_only_what_was_not_recorded(void **state)
 	assert_string_equal(fx_header(&f->requests[11], "webhook-id"), id);
 }
 
+/* Many webhooks have something due when the process starts: they begin over some time, not all in the first moment. */
+static void test_backlog_is_spread_after_a_restart(void **state)
+{
+	enum { N = 400, EACH = 20 };
+	struct fx *f = *state;
+	char url[64];
+	fx_open(f);
+	for (int i = 0; i < N; i++) {
+		snprintf(url, sizeof(url), "https://a.example/hook/%d", i);
+		fx_webhook(f, url);
+	}
+	fx_script(f, "https://a.example/", &(struct fx_answer){ .status = 500 });
+	for (int i = 0; i < EACH; i++)
+		fx_publish(f, "order.created", "{}");
+	fx_advance(f, 3 * SECOND);
+	assert_int_equal(f->n_requests, N * EACH);
+	fx_unscript(f);
+	fakeenv_advance(&f->world, MINUTE); /* everything is due */
+	fx_crash(f);
+	fx_forget(f);
+	fx_advance(f, 10);
+	assert_true(f->n_requests < N * EACH / 2);
+	fx_advance(f, MINUTE);
+	assert_int_equal(f->n_requests, N * EACH);
+}
+
 static void test_receiver_gone_disables_the_webhook(void **state)
 {
 	struct fx *f = *state;
@@ -395,6 +421,7 @@ int main(void)
 		T(test_parked_to_the_end_fails_with_the_probes_reason), T(test_paused_to_the_end_fails_as_paused),
 		T(test_pause_holds_and_resume_makes_due), T(test_deliver_after_and_expires_at),
 		T(test_crash_repeats_only_what_was_not_recorded), T(test_receiver_gone_disables_the_webhook),
+		T(test_backlog_is_spread_after_a_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
