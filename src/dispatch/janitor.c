@@ -362,6 +362,7 @@ hl_ms_t hl_janitor_tick(struct hl_dispatcher *d)
 		job_begin(j);
 	tick_upkeep(j, now);
 	tick_queues(j, now);
-	hl_ms_t next = j->indexing ? INT64_MAX : j->index_mono_ms;
-	return HL_MIN(next, j->upkeep_mono_ms);
+	/* what is under way calls for a tick itself when it is through */
+	hl_ms_t index = j->indexing ? INT64_MAX : j->index_mono_ms, upkeep = j->upkeep_running ? INT64_MAX : j->upkeep_mono_ms;
+	return HL_MIN(index, upkeep);
 }
