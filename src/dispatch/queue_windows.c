@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include <stdlib.h>
 
-enum { FRESH_LOW = 64, FRESH_PARKED_MAX = 64, DUE_LOW = HL_QUEUE_DUE_MAX / 4, DUE_HARD_MAX = HL_QUEUE_DUE_MAX * 16 };
+enum { FRESH_LOW = 64, FRESH_PARKED_MAX = 64, LEAST_LOW = HL_QUEUE_LEAST / 2, DUE_LOW = HL_QUEUE_DUE_MAX / 4, DUE_HARD_MAX = HL_QUEUE_DUE_MAX * 16 };
 
 void hl_queue_forget_due(struct hl_queue *q, struct hl_due_entry *e)
 {
@@ -126,7 +126,8 @@ bool hl_queue_wants_fresh(const struct hl_queue *q)
 {
 	if (!q->fresh_more || q->fresh_loading)
 		return false;
-	return q->state == HL_QUEUE_OPEN ? q->fresh_count < FRESH_LOW : q->state == HL_QUEUE_PARKED && q->fresh_count == 0;
+	uint32_t low = q->shared->n_fresh < q->shared->n_fresh_max ? FRESH_LOW : LEAST_LOW;
+	return q->state == HL_QUEUE_OPEN ? q->fresh_count < low : q->state == HL_QUEUE_PARKED && q->fresh_count == 0;
 }
 
 uint64_t hl_queue_fresh_floor(const struct hl_queue *q)
@@ -231,8 +232,8 @@ bool hl_queue_wants_due(const struct hl_queue *q)
 {
 	if (!q->due_more || q->due_loading || (q->state != HL_QUEUE_OPEN && q->state != HL_QUEUE_PARKED))
 		return false;
-	uint32_t low = due_room(q) ? DUE_LOW : HL_QUEUE_LEAST;
-	return q->due.count < low || (q->draining && due_room(q) && q->due.count < DUE_HARD_MAX);
+	bool room = q->shared->waiting.count < q->shared->n_due_max;
+	return q->due.count < (room ? DUE_LOW : LEAST_LOW) || (q->draining && room && q->due.count < DUE_HARD_MAX);
 }
 
 bool hl_queue_remove(struct hl_queue *q, uint64_t delivery)
