@@ -187,8 +187,10 @@ bool hl_queue_take(struct hl_queue *q, hl_ms_t now_mono_ms, bool allow_retry, st
 		take_due(q, HL_CONTAINER_OF(top, struct hl_due_entry, node), out);
 	else
 		return false;
-	if (q->limits.rate_per_s)
+	if (q->limits.rate_per_s) {
+		(void)rate_wait(q, now_mono_ms); /* a full bucket does not grow while its queue waits for its turn */
 		q->tokens -= 1.0;
+	}
 	return true;
 }
 
