@@ -345,7 +345,7 @@ static void finish(struct hl_commit *c)
 	uv_close((uv_handle_t *)&c->wakeup, on_handle_closed);
 }
 
-static void tell(struct hl_commit *c)
+bool hl_commit_tell(struct hl_commit *c)
 {
 	struct hl_list finished;
 	struct hl_err err = { 0 };
@@ -355,7 +355,7 @@ static void tell(struct hl_commit *c)
 	c->stats = c->counted;
 	uv_mutex_unlock(&c->mutex);
 	if (hl_list_empty(&finished))
-		return;
+		return false;
 	hl_store_read_reset(c->store);
 	if (c->o.on_batch)
 		c->o.on_batch(c->o.data);
@@ -372,12 +372,13 @@ static void tell(struct hl_commit *c)
 		c->backlog_bytes -= cmd->bytes;
 		cmd->done(cmd, cmd->status);
 	}
+	return true;
 }
 
 static void on_wakeup(uv_async_t *a)
 {
 	struct hl_commit *c = a->data;
-	tell(c);
+	(void)hl_commit_tell(c);
 	if (c->backlog == 0 && !c->finishing) {
 		uv_unref((uv_handle_t *)a);
 		if (c->close_cb)
@@ -405,7 +406,7 @@ void hl_commit_flush(struct hl_commit *c)
 	hand_over(c);
 }
 
-bool hl_commit_step(struct hl_commit *c)
+bool hl_commit_run(struct hl_commit *c)
 {
 	struct batch b;
 	HL_CHECK(!c->o.threaded);
@@ -414,8 +415,13 @@ bool hl_commit_step(struct hl_commit *c)
 		return false;
 	batch_take(c, &b);
 	batch_run(c, &b);
-	tell(c);
 	return true;
+}
+
+bool hl_commit_step(struct hl_commit *c)
+{
+	bool ran = hl_commit_run(c);
+	return hl_commit_tell(c) || ran;
 }
 
 void hl_commit_close(struct hl_commit *c, void (*cb)(void *data), void *data)

@@ -63,5 +63,8 @@ const struct hl_commit_stats *hl_commit_stats(const struct hl_commit *c); /* loo
 void hl_commit_close(struct hl_commit *c, void (*cb)(void *data), void *data);
 /* Not threaded: runs one batch and its callbacks; false when nothing waited. */
 bool hl_commit_step(struct hl_commit *c);
+/* The same in two halves, so that a test can let the loop run while a batch is durable and nobody was told. */
+bool hl_commit_run(struct hl_commit *c);
+bool hl_commit_tell(struct hl_commit *c);
 
 #endif

@@ -376,6 +376,21 @@ void fx_fini(struct fx *f)
 
 /* ---- time ---- */
 
+/* One batch and its callbacks; late: one of the two, both or none. */
+static bool disk(struct fx *f)
+{
+	if (!f->d || f->drained || f->disk_stalled)
+		return false;
+	if (!f->disk_late)
+		return hl_engine_step(f->d);
+	uint64_t dice = fakeenv_next(&f->world) >> 20;
+	if (dice % 3 > 0)
+		(void)hl_commit_run(f->d->commit);
+	if (dice / 3 % 2 && hl_commit_tell(f->d->commit))
+		return true;
+	return hl_commit_backlog(f->d->commit) > 0;
+}
+
 bool fx_turn(struct fx *f)
 {
 	bool any = deliver(f);
@@ -385,8 +400,7 @@ bool fx_turn(struct fx *f)
 		hl_engine_tick(f->d);
 		any = true;
 	}
-	if (f->d && !f->drained && !f->disk_stalled)
-		any |= hl_engine_step(f->d);
+	any |= disk(f);
 	if (f->d)
 		hl_engine_turn_end(f->d);
 	f->n_turns++;

@@ -67,6 +67,7 @@ struct fx {
 	hl_ms_t alarm_mono_ms;    /* INT64_MAX = none */
 	bool soon;
 	bool disk_stalled;        /* commits wait until this is false again */
+	bool disk_late;           /* batches are told some turns after they are durable, at random: as with a storage thread */
 	/* counts */
 	uint64_t n_turns;
 	bool drained;
