@@ -95,6 +95,15 @@ class Events(harness.Case):
         self.assertEqual(row, {k: e[k] for k in row})
         self.assertNotIn("data", row)
 
+    def test_the_largest_body(self):
+        shell = b'{"type":"large","data":""}'
+        for size, status in ((1 << 20, 202), ((1 << 20) + 1, 413)):
+            body = shell.replace(b'""', b'"' + b"x" * (size - len(shell)) + b'"')
+            self.assertEqual(len(body), size)
+            self.expect(self.api.post("/v1/events", body), status)
+        e = self.api.get("/v1/events?type=large").json["data"]
+        self.assertEqual(len(self.api.get("/v1/events/" + e[0]["id"]).json["data"]), (1 << 20) - len(shell))
+
     def test_own_id_is_idempotent(self):
         url = self.url("ok")
         self.api.webhook(url, event_types=["once"])

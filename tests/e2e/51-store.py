@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Stores that cannot be used say why; damage is found; a backup made while events come in is a whole store; SIGTERM while
 they come in loses nothing; options come from the right place."""
+import json
 import os
 import re
 import shutil
@@ -155,6 +156,36 @@ class Store(unittest.TestCase):
                 self.assertEqual(restored.stop(), 0)
             code, out, err = run("backup", s.data, copies[0][0])
             self.assertNotEqual(code, 0, "a backup must not write over another one")
+
+    def test_publish_from_the_command_line(self):
+        """Over a port and over a unix socket, for another account, with an id of its own, and what goes wrong."""
+        with Receiver() as r, Server() as s:
+            api = s.client()
+            w = api.webhook(r.url + "/ok")
+            for url in ("http://127.0.0.1:%d" % s.port, "http://127.0.0.1:%d/" % s.port, "unix:" + s.unix):
+                env = clean_env(HOOKLINE_URL=url, HOOKLINE_KEY=s.key)
+                code, out, err = run("publish", "cli.event", '{"n": 1.0, "big": 123456789012345678901}', env=env)
+                self.assertEqual(code, 0, err)
+                self.assertEqual(api.get("/v1/events/" + json.loads(out)["id"]).status, 200)
+                r.wait_for(lambda records: any(x["headers"]["webhook-id"] == json.loads(out)["id"] for x in records))
+                self.assertIn(b'"data":{"n": 1.0, "big": 123456789012345678901}}', r.records[-1]["body"])
+            self.assertEqual(harness.Verifier.verdicts(w["secret"], r.records[-1]), harness.GOOD)
+            harness.Verifier.stop()
+            env = clean_env(HOOKLINE_URL="http://127.0.0.1:%d" % s.port, HOOKLINE_KEY=s.key)
+            ids = [json.loads(run("publish", "cli.once", "1", "--id", "mine", env=env)[1]) for _ in range(2)]
+            self.assertEqual([x["replayed"] for x in ids], [False, True])
+            api.post("/v1/accounts", {"id": "shop"})
+            self.assertEqual(run("publish", "cli.shop", "--account", "shop", env=env)[0], 0)
+            self.assertEqual(len(api.get("/v1/events", headers={"Hookline-Account": "shop"}).json["data"]), 1)
+            for args, environment, word in ((["cli.bad", "{"], env, "JSON"), (["cli bad"], env, "422"), (["cli.x"], dict(env, HOOKLINE_KEY="x"), "401"),
+                                            (["cli.x"], dict(env, HOOKLINE_URL="http://127.0.0.1:1"), "refused"),
+                                            (["cli.x"], dict(env, HOOKLINE_URL="https://127.0.0.1"), "http://"),
+                                            (["cli.x"], dict(env, HOOKLINE_URL="unix:/nonexistent"), "nobody")):
+                code, out, err = run("publish", *args, env=environment)
+                self.assertEqual((code, out), (1, ""), err)
+                self.assertIn(word, err)
+            self.assertEqual(run("publish", env=env)[0], 2)
+            self.assertEqual(s.stop(), 0)
 
     def test_check_beside_a_running_server(self):
         with Receiver() as r, Server() as s:
