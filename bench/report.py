@@ -8,6 +8,37 @@ DOCS = rig.ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
+@dataclasses.dataclass
+class Row:
+    """One line of the table. `least`/`most`: what must be reached; `goal`: what the design aims at. They are judged by
+    the ratio to the yardstick when there is one, else by the value itself."""
+    scenario: str
+    what: str
+    value: float
+    unit: str
+    yardstick: str = ""
+    yardstick_value: float | None = None
+    ratio: float | None = None
+    least: float | None = None
+    most: float | None = None
+    goal: float | None = None
+    detail: dict = dataclasses.field(default_factory=dict)
+
+    def must(self):
+        return self.least if self.least is not None else self.most
+
+    def reached(self, bound):
+        judged = self.ratio if self.ratio is not None else self.value
+        return judged <= bound if self.most is not None else judged >= bound
+
+    def verdict(self):
+        if self.goal is not None and self.reached(self.goal):
+            return "goal"
+        if self.must() is not None:
+            return "reached" if self.reached(self.must()) else "missed"
+        return "below goal" if self.goal is not None else ""
+
+
 def number(v):
     if v is None:
         return ""
@@ -19,57 +50,56 @@ def bound(row, v):
     return "" if v is None else ("≤ " if row.most is not None else "≥ ") + f"{v:g}"
 
 
-def verdict(row):
-    must = row.least if row.least is not None else row.most
-    if must is None and row.goal is None:
-        return ""
-    if row.reached(row.goal if row.goal is not None else must):
-        return "goal" if row.goal is not None else "reached"
-    if must is None:
-        return "**below goal**"
-    return "reached" if row.reached(must) else "**missed**"
-
-
 def table(rows):
     head = ("scenario", "what", "Hookline", "beside it", "", "ratio", "must", "goal", "")
     lines = ["| " + " | ".join(head) + " |", "|---|---|--:|---|--:|--:|---|---|---|"]
     for r in rows:
-        must = r.least if r.least is not None else r.most
+        verdict = r.verdict()
         cells = (r.scenario, r.what, f"{number(r.value)} {r.unit}", r.yardstick, number(r.yardstick_value),
-                 number(r.ratio), bound(r, must), bound(r, r.goal), verdict(r))
+                 number(r.ratio), bound(r, r.must()), bound(r, r.goal),
+                 f"**{verdict}**" if verdict in ("missed", "below goal") else verdict)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def brief(row):
     beside = f"  {number(row.ratio)} x {row.yardstick} ({number(row.yardstick_value)})" if row.ratio is not None else ""
-    must = row.least if row.least is not None else row.most
-    wanted = ", ".join(x for x in (f"must {bound(row, must)}" if must is not None else "",
-                                   f"goal {bound(row, row.goal)}" if row.goal is not None else "") if x)
-    state = verdict(row).strip("*").upper() if "*" in verdict(row) else verdict(row)
-    return f"  {row.what}: {number(row.value)} {row.unit}{beside}" + (f"  [{wanted}: {state}]" if wanted else "")
+    wanted = [f"{name} {bound(row, v)}" for name, v in (("must", row.must()), ("goal", row.goal)) if v is not None]
+    return (f"  {row.what}: {number(row.value)} {row.unit}{beside}" +
+            (f"  [{', '.join(wanted)}: {row.verdict()}]" if wanted else ""))
 
 
-def write(rows, failures, busy, quick, fsync_us, took_s):
-    record = {
-        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "quick": quick,
-        "seconds": round(took_s), "fdatasync_4k_us": fsync_us, **rig.machine(), "others_busy": busy,
-        "failures": failures,
-        "rows": [{**dataclasses.asdict(r), "verdict": verdict(r).strip("*")} for r in rows],
-    }
+def write(done, order):
+    """Puts the scenarios just run beside those of earlier runs on the same machine, and writes file and table."""
+    old = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    machine = rig.machine()
+    same = old.get("cpu") == machine["cpu"] and old.get("cores") == machine["cores"]
+    scenarios = (old.get("scenarios", {}) if same else {}) | done
+    record = {**machine, "fdatasync_4k_us": rig.fsync_us(),
+              "scenarios": {name: scenarios[name] for name in order if name in scenarios}}
     RESULTS.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    if not DOCS.exists() or BEGIN not in DOCS.read_text():
-        return
-    v = record["versions"]
-    text = f"""{BEGIN}
-Run of {record['when'][:10]}{' (quick)' if quick else ''}, {record['seconds']} s, on {record['cores']} cores
-({record['cpu']}), Linux {record['kernel']}, {record['filesystem']}, fdatasync of 4 KiB {fsync_us} µs;
-{v['nginx']}, wrk {v['wrk']}, {v['redis'].split(' sha')[0]}, Node {v['node']}, BullMQ {v['bullmq']}.
-Load, server and receiver share those cores. Ratios are medians of laps, each set against the yardstick's laps before
-and after it. Share of the processors used by others when a scenario began: at most {max(busy.values(), default=0):.0%}.
+    text = DOCS.read_text()
+    if BEGIN in text:
+        DOCS.write_text(text[:text.index(BEGIN)] + prose(record) + text[text.index(END) + len(END):])
+
+
+def prose(record):
+    v, all_of = record["versions"], record["scenarios"]
+    rows = [Row(**r) for s in all_of.values() for r in s["rows"]]
+    days = sorted({s["when"][:10] for s in all_of.values()})
+    busy = max((s["others_busy"] for s in all_of.values()), default=0)
+    failed = "".join(f"\nNot measured: {n}: {s['failure']}\n" for n, s in all_of.items() if s["failure"])
+    short = ", ".join(n for n, s in all_of.items() if s["quick"])
+    return f"""{BEGIN}
+{' – '.join(dict.fromkeys((days[0], days[-1])))}, {record['cores']} cores ({record['cpu']}), Linux {record['kernel']},
+{record['filesystem']}, fdatasync of 4 KiB {record['fdatasync_4k_us']} µs; {v['nginx']}, wrk {v['wrk']},
+{v['redis'].split(' sha')[0]}, Node {v['node']}, BullMQ {v['bullmq']}. Load, server and receiver share those cores. Ratios
+are medians of laps, each set against the yardstick's laps before and after it. Other programs used at most {busy:.0%} of
+the processors around a scenario.{' Short runs: ' + short + '.' if short else ''}
 
 {table(rows)}
-{''.join(chr(10) + f'Not measured: {name}: {why}' for name, why in failures.items())}
-{END}"""
-    old = DOCS.read_text()
-    DOCS.write_text(old[:old.index(BEGIN)] + text + old[old.index(END) + len(END):])
+{failed}{END}"""
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -384,7 +384,7 @@ def machine():
     return {
         "cpu": cpu[1] if cpu else os.uname().machine, "cores": len(os.sched_getaffinity(0)),
         "memory_mib": int(mem[1]) // 1024,
-        "kernel": os.uname().release, "filesystem": first("stat", "-f", "-c", "%T", str(HERE)),
+        "kernel": re.match(r"[\d.]+", os.uname().release)[0], "filesystem": first("stat", "-f", "-c", "%T", str(HERE)),
         "versions": {
             "hookline": first(str(HOOKLINE), "version"), "nginx": nginx.removeprefix("nginx version: "),
             "wrk": first("dpkg-query", "-W", "-f", "${Version}", "wrk"), "redis": first("redis-server", "--version"),

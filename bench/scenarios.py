@@ -2,6 +2,7 @@
 import dataclasses, json, socket, statistics, subprocess, time
 
 import rig
+from report import Row
 from rig import CONNECTIONS, Failed
 
 
@@ -11,28 +12,6 @@ class Plan:
 
     def pick(self, quick, full):
         return quick if self.quick else full
-
-
-@dataclasses.dataclass
-class Row:
-    """One line of the table. `least`/`most`: what must be reached; `goal`: what the design aims at."""
-    scenario: str
-    what: str
-    value: float
-    unit: str
-    yardstick: str = ""
-    yardstick_value: float | None = None
-    ratio: float | None = None
-    least: float | None = None
-    most: float | None = None
-    goal: float | None = None
-    detail: dict = dataclasses.field(default_factory=dict)
-
-    def judged(self):
-        return self.ratio if self.ratio is not None else self.value
-
-    def reached(self, bound):
-        return None if bound is None else self.judged() <= bound if self.most is not None else self.judged() >= bound
 
 
 median = statistics.median
