@@ -74,7 +74,12 @@ static int run(const struct publish *p, struct hl_buf *data, struct hl_buf *body
 	if (rc)
 		return rc;
 	rc = hl_ask_run(&call, "POST", "/v1/events", p->key, p->account, hl_buf_all(body), err);
-	if (rc == HL_OK && call.status != 202)
+	if (rc)
+		hl_err_prefix(err, "%s: no usable answer; %s", call.authority, p->id ?
+				"publish it again with the same --id" : "the event may be stored or not (with --id it could be sent again)");
+	else if (call.status == 401 && !p->key[0])
+		rc = hl_err_set(err, HL_EPERM, "a key is needed: HOOKLINE_KEY or --key (\"hookline key create\" makes one)");
+	else if (call.status != 202)
 		rc = hl_ask_problem(&call, err);
 	if (rc == HL_OK)
 		printf("%.*s\n", HL_FMT(hl_str_trim(hl_buf_all(&call.body))));

@@ -24,6 +24,7 @@
 #include "main/log_sink.h"
 #include "main/notify.h"
 #include "main/process.h"
+#include "store/lock.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,6 +269,18 @@ static int await_account(struct serve *s, struct hl_err *err)
 	return HL_OK;
 }
 
+/* Opening blocks until the directory is free, which may take as long as the other's drain. */
+static void tell_who_is_waited_for(struct serve *s)
+{
+	char file[4200], text[300];
+	struct hl_err busy = { 0 };
+	int fd = -1;
+	snprintf(file, sizeof(file), "%s/lock", s->config->engine.data_dir);
+	if (hl_lock_take(file, false, &fd, &busy) == HL_ELOCKED)
+		hl_log(&s->log, HL_LOG_INFO, "serve.waiting", "for=%s", hl_log_quote(hl_str_from(busy.text), text, sizeof(text)));
+	hl_lock_give(fd);
+}
+
 static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 {
 	struct hl_buf own = { 0 };
@@ -281,6 +294,8 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 	o.data = s;
 	o.on_fatal = on_fatal;
 	o.on_log = on_engine_log;
+	if (takeover)
+		tell_who_is_waited_for(s);
 	int rc = hl_dispatcher_open(&s->dispatcher, &s->loop, &o, err);
 	hl_buf_fini(&own);
 	if (rc)
@@ -424,7 +439,7 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, bool takeov
 		if (err.field[0] && !strstr(err.text, err.field))
 			hl_err_prefix(&err, "%s", err.field);
 		hl_log(&s->log, HL_LOG_ERROR, "serve.start_failed", "error=%s", hl_log_quote(hl_str_from(err.text), text, sizeof(text)));
-		end(s, hl_exit_of(rc), 0);
+		end(s, hl_exit_of(rc), FATAL_GRACE_MS);
 	} else {
 		move(s, RUNNING);
 		announce(s);

@@ -102,6 +102,10 @@ class Commands(unittest.TestCase):
                     code, out, err = hookline("publish", "a", "--url", r.url, "--key", "k")
                     self.assertEqual((code, out), (1, ""))
                     self.assertIn(message, err)
+                    self.assertEqual("may be stored" in err, "answered" not in message, err)
+            r.script["/v1/events"] = "status/401"
+            self.assertIn("HOOKLINE_KEY", hookline("publish", "a", "--url", r.url)[2])
+            self.assertNotIn("HOOKLINE_KEY", hookline("publish", "a", "--url", r.url, "--key", "k")[2])
 
 
 class Listen(unittest.TestCase):
@@ -241,7 +245,8 @@ class Serve(unittest.TestCase):
             second = Server(HOOKLINE, "--takeover", data=s.data)
             second.logfile = s.logfile + ".2"
             with second.start(wait=False):
-                time.sleep(0.2)
+                second.wait_log("ev=serve.waiting")
+                self.assertIn("in use by process %d" % s.process.pid, second.log())
                 self.assertIsNone(second.process.poll())
                 self.assertEqual(s.stop(), 0)
                 second.wait_log("ev=serve.ready")
@@ -252,6 +257,7 @@ class Serve(unittest.TestCase):
             code, _, err = hookline("serve", "--data", os.path.join(s.own, "other"), "--listen", "127.0.0.1:%d" % s.port)
             self.assertEqual(code, 1)
             self.assertIn("serve.start_failed", err)
+            self.assertNotIn("drain", err)
             self.assertIn("exit=1", err)
 
     def test_bad_directories(self):
