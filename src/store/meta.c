@@ -80,8 +80,8 @@ int hl_meta_key_check(const struct hl_format_row *f, const struct hl_seal_key *k
 {
 	struct hl_buf plain = { 0 };
 	if (memcmp(f->key_id, key->id, sizeof(f->key_id)) != 0)
-		return hl_err_set(err, HL_EKEY, "the store was sealed with another key; give that one, or change keys with "
-				"--rekey");
+		return hl_err_set(err, HL_EKEY, "the store was sealed with another key; name that one in store.key_file "
+				"(after --rekey it is the new one)");
 	int rc = hl_unseal(key, HL_SEAL_CHECK, 0, f->key_check, &plain);
 	if (!rc && !hl_str_eq(hl_buf_all(&plain), check_text))
 		rc = HL_EKEY;

@@ -58,7 +58,8 @@ static int open_key(struct hl_store *s, bool fresh, struct hl_err *err)
 	}
 	rc = hl_seal_key_load(key_file, &s->key, err);
 	if (rc == HL_EKEY && !fresh)
-		hl_err_prefix(err, "the secrets need their key (restore it, or change keys with --rekey)");
+		hl_err_prefix(err, "the secrets need their key (restore it, or name it in store.key_file; migrate --rekey "
+				"changes it while it is there)");
 	return rc;
 }
 
