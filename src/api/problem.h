@@ -8,7 +8,7 @@
 
 /* X(NAME, status, code, seconds of Retry-After or 0, usual detail) */
 #define HL_PROBLEM_TABLE(X)                                                                                    \
-	X(BAD_JSON, 400, "bad_json", 0, "the body is not JSON")                                                \
+	X(BAD_JSON, 400, "bad_json", 0, "the body is empty or not JSON")                                       \
 	X(BAD_PARAMETER, 400, "bad_parameter", 0, "a parameter is wrong")                                      \
 	X(BAD_REQUEST, 400, "bad_request", 0, "the request is malformed")                                      \
 	X(MISSING_KEY, 401, "missing_key", 0, "an API key is needed: Authorization: Bearer or X-API-Key")      \
@@ -29,7 +29,8 @@
 	X(IDEMPOTENCY_IN_PROGRESS, 409, "idempotency_in_progress", 0, "the first request with this key has not ended") \
 	X(LIMIT_REACHED, 409, "limit_reached", 0, "a limit of the account would be exceeded")                  \
 	X(TOO_LARGE, 413, "too_large", 0, "the body is too large")                                             \
-	X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", 0, "send application/json")                   \
+	X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", 0,                                            \
+	  "Content-Type must be application/json; for a batch also application/x-ndjson")                      \
 	X(INVALID, 422, "invalid", 0, "a member is wrong")                                                     \
 	X(URL_NOT_ALLOWED, 422, "url_not_allowed", 0, "the URL is not allowed")                                \
 	X(ADDRESS_BLOCKED, 422, "address_blocked", 0, "the address is not allowed")                            \
@@ -38,7 +39,7 @@
 	X(BUSY, 503, "busy", 1, "too much waits for the disk; nothing was stored")                             \
 	X(STORE_FAILED, 503, "store_failed", 5, "the store failed; nothing was stored")                        \
 	X(SHUTTING_DOWN, 503, "shutting_down", 2, "the server is stopping")                                    \
-	X(STORE_FULL, 507, "store_full", 60, "the store is full; nothing was stored")
+	X(STORE_FULL, 507, "store_full", 60, "the store is full (its quota or the disk); nothing was stored")
 
 #define HL_X(name, status, code, retry_s, detail) HL_PROBLEM_##name,
 enum hl_problem_kind { HL_PROBLEM_TABLE(HL_X) HL_PROBLEM_N };
