@@ -11,7 +11,7 @@
 	X(COUNT, uint32_t, "a number")                                                                        \
 	X(SIZE, uint64_t, "a size such as 512KiB, 64MiB or 64GiB")                                            \
 	X(MS, uint32_t, "a duration such as 500ms, 15s or 2m")                                                \
-	X(S, uint32_t, "a duration such as 15s, 48h or 30d")                                                  \
+	X(S, uint32_t, "a duration such as 15s, 48h or 7d")                                                   \
 	X(MODE, uint32_t, "octal permission bits such as 0660")                                               \
 	X(TEXT, const char *, "text")                                                                         \
 	X(PATH, const char *, "a path")                                                                       \
