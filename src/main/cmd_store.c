@@ -91,7 +91,7 @@ int hl_cmd_check(int argc, char **argv)
 	hl_config_fini(&c);
 	if (rc)
 		return hl_cmd_fail_err(&err);
-	printf("events %llu, deliveries %llu (pending %llu), attempts %llu, due %llu, index entries %llu, tail %llu\n",
+	printf("events %llu, deliveries %llu (pending %llu), further attempts %llu, due %llu, index entries %llu, tail %llu\n",
 			(unsigned long long)sum.events, (unsigned long long)sum.deliveries, (unsigned long long)sum.pending,
 			(unsigned long long)sum.attempts, (unsigned long long)sum.due, (unsigned long long)sum.index_entries,
 			(unsigned long long)sum.tail);
