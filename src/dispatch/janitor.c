@@ -179,6 +179,8 @@ static void job_done(struct hl_command *c, int status)
 		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
 	if (j->more_jobs)
 		note_slice(j);
+	if (j->more_jobs && j->job_result.done && j->job_result.webhook)
+		j->upkeep_mono_ms = 0; /* what it ended may have been all that kept old events in a full store */
 	struct hl_queue *q = j->more_jobs && j->job_result.due_changed ? hl_queues_get(d, j->job_result.webhook) : NULL;
 	if (q) {
 		hl_queue_reload_due(q);

@@ -28,6 +28,8 @@ enum { FINAL_FIRST = 400, FINAL_LAST = 599 };
 enum { DISCORD_UNKNOWN_WEBHOOK = 10015 };
 /* An hourly attempt made this much before a slot (the clock was nudged) counts as that slot's. */
 enum { SLOT_SLACK_MS = 1000 };
+/* Likewise one made this much before the window's end, which a timer and a clock read apart can do: it was the last. */
+enum { END_SLACK_MS = 20 };
 
 static const uint32_t exponential_s[] = {
 	5, 30, 2 * 60, 10 * 60, 30 * 60, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 12 * 3600, 20 * 3600,
@@ -362,7 +364,7 @@ hl_ms_t hl_policy_next(const struct hl_policy *p, const struct hl_policy_state *
 		uint32_t rnd)
 {
 	hl_ms_t end_ms = last_slot(s), at_ms;
-	if (s->n_attempts >= HL_ATTEMPTS_MAX || s->started_at_ms >= end_ms)
+	if (s->n_attempts >= HL_ATTEMPTS_MAX || s->started_at_ms + END_SLACK_MS >= end_ms)
 		return 0;
 	if (p->kind == HL_RETRY_HOURLY && steps(s) >= hourly_slots(s))
 		return 0;
