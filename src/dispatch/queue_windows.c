@@ -6,7 +6,10 @@
 #include "base/str.h"
 #include <stdlib.h>
 
-enum { FRESH_LOW = 64, FRESH_PARKED_MAX = 64, LEAST_LOW = HL_QUEUE_LEAST / 2, DUE_LOW = HL_QUEUE_DUE_MAX / 4, DUE_HARD_MAX = HL_QUEUE_DUE_MAX * 16 };
+enum {
+	FRESH_LOW = 64, FRESH_PARKED_MAX = 64, LEAST_LOW = HL_QUEUE_LEAST / 2,
+	DUE_LOW = HL_QUEUE_DUE_MAX / 4, DUE_HARD_MAX = HL_QUEUE_DUE_MAX * 16,
+};
 
 void hl_queue_forget_due(struct hl_queue *q, struct hl_due_entry *e)
 {
