@@ -98,9 +98,8 @@ int hl_webhook_judge_url(const struct hl_egress *egress, struct hl_arena *a, str
 	if (w->https_only && !url.https)
 		return hl_err_field(err, HL_EURL, "/url", "the URL must begin with https://");
 	if (egress) {
-		rc = hl_egress_judge_port(egress, url.https, url.port, &reason);
-		if (rc)
-			return hl_err_field(err, rc, "/url", "%s (see egress.ports, egress.allow_http)", reason);
+		if (hl_egress_judge_port(egress, url.https, url.port, &reason))
+			return hl_err_field(err, HL_EURL, "/url", "%s (see egress.ports, egress.allow_http)", reason);
 		rc = hl_egress_judge_host(egress, url.host, url.port, &reason);
 		if (rc)
 			return hl_err_field(err, rc, "/url", "%s (see egress.allow_networks, egress.allow_hosts)", reason);

@@ -71,7 +71,7 @@
 	  "Outcomes waiting for the disk before dispatch pauses; bounds repeats after a crash")                         \
 	X(delivery, max_connections, COUNT, engine.max_connections, 8, 1 << 20, "16384",                                  \
 	  "Outbound connections, idle ones included")                                                                   \
-	X(delivery, idle_timeout, MS, engine.idle_timeout_ms, 0, 600000, "4s",                                          \
+	X(delivery, idle_timeout, MS, engine.idle_timeout_ms, 1, 600000, "4s",                                          \
 	  "A kept connection without use is closed after this time")                                                    \
 	X(delivery, final_statuses, LIST, engine.final_statuses, 0, 1024, "400,405,411,413,414,415,422,431",            \
 	  "Answers that end a delivery as failed at once")                                                              \

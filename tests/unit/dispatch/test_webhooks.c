@@ -144,9 +144,9 @@ static void create_judges_the_address(void **state)
 	assert_string_equal(err.field, "/url");
 	assert_true(err.text[0] != '\0');
 	w.url = HL_STR("http://a.example/");
-	assert_int_equal(hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, NULL, &err), HL_EBLOCKED);
+	assert_int_equal(hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, NULL, &err), HL_EURL);
 	w.url = HL_STR("https://a.example:22/");
-	assert_int_equal(hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, NULL, &err), HL_EBLOCKED);
+	assert_int_equal(hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, NULL, &err), HL_EURL);
 	w.url = HL_STR("https://localhost/");
 	assert_int_equal(hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, NULL, &err), HL_EBLOCKED);
 	uint32_t number = fx_webhook(f, URL);
