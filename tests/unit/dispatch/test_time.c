@@ -391,6 +391,49 @@ static void test_backlog_is_spread_after_a_restart(void **state)
 	assert_int_equal(f->n_requests, N * EACH);
 }
 
+static void test_webhooks_of_dialects_have_defaults_of_their_own(void **state)
+{
+	struct fx *f = *state;
+	f->options.retry_dialects = (struct hl_retry){ .kind = HL_RETRY_DELAYS, .n_delays = 1, .delays_s = { 7 } };
+	f->options.timeout_dialects_ms = 1234;
+	fx_open(f);
+	list_type(f, "order.created", HL_DIALECT_BITNOB);
+	struct hl_webhook w = { .dialect = HL_DIALECT_BITNOB, .url = HL_STR("https://b.example/"), .name = HL_STR("b") };
+	fx_webhook_make(f, &w);
+	fx_webhook(f, URL);
+	fx_script(f, "https://", &(struct fx_answer){ .status = 500 });
+	fx_publish(f, "order.created", "{}");
+	fx_advance(f, 20 * SECOND);
+	assert_int_equal(fx_count(f, "https://b.example/"), 3);
+	assert_int_equal(fx_last(f, "https://b.example/")->timeout_ms, 1234);
+	assert_int_equal(fx_count(f, URL), 2);
+	assert_int_equal(fx_last(f, URL)->timeout_ms, 15000);
+}
+
+/* Far more waits than delivery.window_bytes holds: what does not fit is read again from the store when it is its turn. */
+static void test_a_backlog_larger_than_its_window(void **state)
+{
+	enum { N = 1500, LEN = 4000 };
+	struct fx *f = *state;
+	f->options.window_bytes = 1 << 20;
+	fx_open(f);
+	fx_webhook(f, URL);
+	char data[LEN + 1];
+	memset(data, '7', LEN);
+	data[LEN] = '\0';
+	fx_script(f, URL, &(struct fx_answer){ .latency_ms = 50 });
+	for (int i = 0; i < N; i++)
+		fx_publish(f, "order.created", data);
+	fx_advance(f, 5 * MINUTE);
+	assert_int_equal(f->n_requests, N);
+	for (size_t i = 0; i < f->n_requests; i++)
+		assert_true(f->requests[i].body_len > LEN);
+	assert_true(f->d->events.bytes <= 1 << 20);
+	struct hl_webhook_stats s;
+	assert_int_equal(hl_webhook_stats(f->d, HL_ACCOUNT_DEFAULT, 1, &s), 0);
+	assert_int_equal(s.by_state[HL_DELIVERY_SUCCEEDED], N);
+}
+
 static void test_receiver_gone_disables_the_webhook(void **state)
 {
 	struct fx *f = *state;
@@ -421,7 +464,8 @@ int main(void)
 		T(test_parked_to_the_end_fails_with_the_probes_reason), T(test_paused_to_the_end_fails_as_paused),
 		T(test_pause_holds_and_resume_makes_due), T(test_deliver_after_and_expires_at),
 		T(test_crash_repeats_only_what_was_not_recorded), T(test_receiver_gone_disables_the_webhook),
-		T(test_backlog_is_spread_after_a_restart),
+		T(test_backlog_is_spread_after_a_restart), T(test_webhooks_of_dialects_have_defaults_of_their_own),
+		T(test_a_backlog_larger_than_its_window),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
