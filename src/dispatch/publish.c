@@ -222,20 +222,37 @@ static void done(struct hl_command *c, int status)
 	answer(p, status);
 }
 
+/* The one webhook of a replay as it is now. */
+static int look_at_only(struct publish *p)
+{
+	struct hl_target *t = &p->only->items[0];
+	struct hl_txn *txn = hl_core_read(p->d);
+	struct hl_webhook_row row;
+	if (!hl_webhook_row_get(txn, t->webhook, &row) || row.w.account != p->account || row.w.state == HL_WEBHOOK_DELETED)
+		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
+	t->revision = row.w.revision;
+	t->dialect = (uint8_t)row.w.dialect;
+	return 0;
+}
+
+static int look_at_all(struct publish *p)
+{
+	const struct hl_event *e = &p->event->event;
+	if (p->targets)
+		hl_targets_release(p->targets);
+	p->targets = NULL;
+	return hl_subscriptions_match(p->d->subscriptions, p->account, e->type, e->server, &p->targets);
+}
+
 /* Numbers and targets as they are now; called again when the account changed under way. */
 static int match_again(struct publish *p)
 {
 	struct hl_dispatcher *d = p->d;
 	struct hl_event *e = &p->event->event;
 	p->tries++;
-	if (!p->only) {
-		if (p->targets)
-			hl_targets_release(p->targets);
-		p->targets = NULL;
-		int rc = hl_subscriptions_match(d->subscriptions, p->account, e->type, e->server, &p->targets);
-		if (rc)
-			return rc;
-	}
+	int rc = p->only ? look_at_only(p) : look_at_all(p);
+	if (rc)
+		return rc;
 	p->all = p->only ? p->only : p->targets;
 	p->generation = hl_core_generation(d, p->account);
 	p->first_delivery = d->numbers.delivery;
@@ -343,19 +360,14 @@ int hl_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_publis
 
 /* ---- replay ---- */
 
-static int only_target(struct hl_dispatcher *d, uint32_t account, uint32_t webhook, struct publish *p)
+static int only_target(struct publish *p, uint32_t webhook)
 {
-	struct hl_webhook_row row;
-	if (!hl_webhook_row_get(hl_core_read(d), webhook, &row) || row.w.account != account ||
-	    row.w.state == HL_WEBHOOK_DELETED)
-		return HL_ENOTFOUND;
 	p->only = calloc(1, sizeof(*p->only) + sizeof(p->only->items[0]));
 	if (!p->only)
 		return HL_ENOMEM;
 	p->only->n = 1;
-	p->only->items[0] = (struct hl_target){ .webhook = webhook, .revision = row.w.revision,
-		.dialect = (uint8_t)row.w.dialect };
-	return 0;
+	p->only->items[0].webhook = webhook;
+	return look_at_only(p);
 }
 
 int hl_event_replay(struct hl_dispatcher *d, uint32_t account, const struct hl_replay *r, hl_publish_cb cb, void *data,
@@ -375,7 +387,7 @@ int hl_event_replay(struct hl_dispatcher *d, uint32_t account, const struct hl_r
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	p->replay = true;
 	p->created_at_ms = hl_core_wall(d);
-	rc = r->webhook ? only_target(d, account, r->webhook, p) : 0;
+	rc = r->webhook ? only_target(p, r->webhook) : 0;
 	if (rc) {
 		destroy(p);
 		return hl_err_field(err, rc, "/webhook", "%s", rc == HL_ENOTFOUND ? "no such webhook" : hl_strerror(rc));
