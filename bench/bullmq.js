@@ -1,7 +1,7 @@
 // The usual home-made webhook sender: BullMQ jobs in Redis, a worker that signs (Standard Webhooks) and posts with
 // undici over kept connections. Two processes, as people run it:
 //   node bullmq.js worker   REDIS_PORT URL CONNECTIONS
-//   node bullmq.js producer REDIS_PORT COUNT CONNECTIONS BODY_BYTES   (starts when a line arrives on stdin)
+//   node bullmq.js producer REDIS_PORT -   CONNECTIONS BODY_BYTES   (adds as many jobs as each line of stdin says)
 'use strict';
 const { createHmac, randomBytes, randomUUID } = require('node:crypto');
 const { Queue, Worker } = require('bullmq');
@@ -37,7 +37,7 @@ async function producer() {
   await queue.waitUntilReady();
   const options = { attempts: 12, backoff: { type: 'exponential', delay: 5000 }, removeOnComplete: true };
   const fill = 'x'.repeat(Number(bytes) - 130);
-  let left = Number(target);
+  let left = 0;
   const one = async () => {
     while (left-- > 0) {
       const id = randomUUID();
@@ -46,10 +46,11 @@ async function producer() {
     }
   };
   console.log('ready');
-  process.stdin.once('data', async () => {
+  for await (const line of require('node:readline').createInterface({ input: process.stdin })) {
+    left = Number(line);
     await Promise.all(Array.from({ length: Number(connections) }, one));
-    console.log('done');
-  });
+  }
+  process.exit(0);
 }
 
 (role === 'worker' ? worker() : producer()).catch((e) => { console.error(e); process.exit(1); });

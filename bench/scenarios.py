@@ -18,9 +18,13 @@ median = statistics.median
 EQUAL = {"delivery.max_in_flight": CONNECTIONS, "delivery.max_slow": CONNECTIONS} # as many connections as wrk
 
 
-def against(ours, beside):
-    """Ratios of laps to the yardstick's laps before and after each: there is one more of those."""
-    return [o / ((a + b) / 2) for o, a, b in zip(ours, beside, beside[1:])]
+def alternate(n, ours, beside):
+    """n laps of ours, each between two of the yardstick, with which it is compared."""
+    mine, other = [], [beside()]
+    for _ in range(n):
+        mine.append(ours())
+        other.append(beside())
+    return mine, other, [o / ((a + b) / 2) for o, a, b in zip(mine, other, other[1:])]
 
 
 # ---- delivering
@@ -50,93 +54,117 @@ def deliver_once(server, nginx, seconds):
             "ack_p99_ms": sent["p99_ms"], "drain_s": round(took - sent["seconds"], 2), "cpu_us_per_delivery": cpu}
 
 
-def beside_wrk(plan, name, tls, least, goal):
-    nginx = rig.Nginx(tls)
-    settings = EQUAL | ({"tls.ca_file": nginx.cert} if tls else {})
-    server = rig.Server(settings)
-    headers, body = rig.caught(server)
-    server.webhook(nginx.url + "/", max_in_flight=CONNECTIONS)
-    deliver_once(server, nginx, 1)
-    ours, limit = [], [rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"]]
-    for _ in range(plan.pick(2, 5)):
-        ours.append(deliver_once(server, nginx, plan.pick(3, 4)))
-        limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
-    ratios = against([o["rate"] for o in ours], limit)
-    best = ours[ratios.index(sorted(ratios)[len(ratios) // 2])]
-    over = ", TLS" if tls else ""
-    row = Row(name, f"deliveries, fan-out 1, 1 KiB, {CONNECTIONS} connections{over}", median(o["rate"] for o in ours),
-              "/s", f"wrk -> nginx{over}", median(limit), median(ratios), least=least, goal=goal,
-              detail={"ratios": [round(r, 3) for r in ratios], "median_run": best})
-    server.stop()
-    return row, nginx
+class Delivering:
+    """Server, webhook and nginx, and the laps of fan-out 1 between them."""
+
+    def __init__(self, plan, tls=False):
+        self.plan, self.nginx, self.laps = plan, rig.Nginx(tls), []
+        self.server = rig.Server(EQUAL | ({"tls.ca_file": self.nginx.cert} if tls else {}))
+        self.headers, self.body = rig.caught(self.server)
+        self.server.webhook(self.nginx.url + "/", max_in_flight=CONNECTIONS)
+        deliver_once(self.server, self.nginx, 1)
+
+    def lap(self):
+        self.laps.append(deliver_once(self.server, self.nginx, self.plan.pick(3, 4)))
+        return self.laps[-1]["rate"]
+
+    def wrk(self):
+        return rig.wrk(self.nginx.url, self.plan.pick(2, 3), self.body, self.headers)["rate"]
+
+    def row(self, scenario, what, yardstick, n, beside, **bounds):
+        first = len(self.laps)
+        mine, other, ratios = alternate(n, self.lap, beside)
+        return Row(scenario, what, median(mine), "/s", yardstick, median(other), median(ratios), **bounds,
+                   detail={"ratios": [round(r, 3) for r in ratios], "laps": self.laps[first:]})
+
+    def stop(self):
+        self.server.stop()
+        self.nginx.stop()
 
 
 def deliver(plan):
-    row, nginx = beside_wrk(plan, "deliver", False, 0.2, 0.3)
-    rows = [row]
-    for fsync in ("always", "everysec"):
-        rate = bullmq(plan, nginx, fsync)
-        rows.append(Row("deliver", f"the same against BullMQ + Redis (appendfsync {fsync})", row.value, "/s",
-                        "BullMQ + Redis + undici", rate, row.value / rate, least=5, goal=10))
-    rate = syslog_ng(plan, nginx)
-    rows.append(Row("deliver", "the same against syslog-ng's http() behind its reliable disk buffer", row.value, "/s",
-                    "syslog-ng (no fsync per event)", rate, row.value / rate, goal=2.5))
-    nginx.stop()
+    d = Delivering(plan)
+    what = f"deliveries, fan-out 1, 1 KiB, {CONNECTIONS} connections"
+    rows = [d.row("deliver", what, "wrk -> nginx", plan.pick(2, 5), d.wrk, least=0.2, goal=0.3)]
+    for fsync, note in (("always", "as durable"), ("everysec", "may lose a second")):
+        sender = BullMQ(plan, d.nginx, fsync)
+        rows.append(d.row("deliver", "the same", f"BullMQ + Redis, appendfsync {fsync} ({note})", plan.pick(1, 3),
+                          sender.lap, least=5, goal=10))
+        sender.stop()
+    sender = SyslogNg(plan, d.nginx)
+    rows.append(d.row("deliver", "the same", "syslog-ng http(), disk buffer (no fsync, unsigned)", plan.pick(1, 3),
+                      sender.lap, goal=2.5))
+    sender.stop()
+    d.stop()
     return rows
 
 
 def tls(plan):
-    row, nginx = beside_wrk(plan, "tls", True, None, 0.3)
-    nginx.stop()
+    d = Delivering(plan, tls=True)
+    what = f"deliveries over TLS, fan-out 1, 1 KiB, {CONNECTIONS} connections"
+    row = d.row("tls", what, "wrk -> nginx over TLS", plan.pick(2, 5), d.wrk, goal=0.3)
+    d.stop()
     return [row]
 
 
-def bullmq(plan, nginx, fsync):
-    if not (rig.HERE / "node_modules" / "bullmq").exists():
-        raise Failed("BullMQ is not installed (tools/deps install bench)")
-    redis, rates = rig.Redis(fsync), []
-    program, count = rig.HERE / "bullmq.js", plan.pick(10000, 30000)
-    for _ in range(plan.pick(1, 3)):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        worker = rig.start(["node", program, "worker", redis.port, nginx.url, CONNECTIONS], **pipes)
-        producer = rig.start(["node", program, "producer", redis.port, count, CONNECTIONS, rig.BODY_BYTES], **pipes)
-        for p in (worker, producer):
+class BullMQ:
+    def __init__(self, plan, nginx, fsync):
+        if not (rig.HERE / "node_modules" / "bullmq").exists():
+            raise Failed("BullMQ is not installed (tools/deps install bench)")
+        self.nginx, self.count, self.redis = nginx, plan.pick(8000, 24000), rig.Redis(fsync)
+        program, pipes = rig.HERE / "bullmq.js", {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.worker = rig.start(["node", program, "worker", self.redis.port, nginx.url, CONNECTIONS], **pipes)
+        self.producer = rig.start(["node", program, "producer", self.redis.port, "-", CONNECTIONS, rig.BODY_BYTES],
+                                  **pipes)
+        for p in (self.worker, self.producer):
             if p.stdout.readline() != "ready\n":
                 raise Failed("BullMQ did not start")
-        before, began = nginx.count(), time.monotonic()
-        producer.stdin.write("go\n")
-        producer.stdin.flush()
-        rates.append(count / (settled(nginx, before, count, 120) - began))
-        rig.stop(producer)
-        rig.stop(worker)
-    redis.stop()
-    return median(rates)
+        self.send(4000) # to warm up
+
+    def send(self, n):
+        before, began = self.nginx.count(), time.monotonic()
+        self.producer.stdin.write(f"{n}\n")
+        self.producer.stdin.flush()
+        return n / (settled(self.nginx, before, n, 120) - began)
+
+    def lap(self):
+        return self.send(self.count)
+
+    def stop(self):
+        rig.stop(self.producer)
+        rig.stop(self.worker)
+        self.redis.stop()
 
 
-def syslog_ng(plan, nginx):
+class SyslogNg:
     """C, libcurl, 32 threads; its buffer survives a restart but is not synced per event, and nothing is signed."""
-    place, port = rig.scratch(), rig.free_port()
-    (place / "conf").write_text(f"""@version: 3.35
+
+    def __init__(self, plan, nginx):
+        self.nginx, self.count = nginx, plan.pick(20000, 60000)
+        place, self.port = rig.scratch(), rig.free_port()
+        (place / "conf").write_text(f"""@version: 3.35
 options {{ stats-freq(0); log-msg-size(65536); }};
-source s {{ network(ip(127.0.0.1) port({port}) transport(tcp) flags(no-parse) max-connections(64)
+source s {{ network(ip(127.0.0.1) port({self.port}) transport(tcp) flags(no-parse) max-connections(64)
   log-iw-size(6400)); }};
 destination d {{ http(url("{nginx.url}/") method("POST") body("$MSG") headers("Content-Type: application/json")
-  workers(32) batch-lines(1) disk-buffer(reliable(yes) disk-buf-size(1073741824) mem-buf-size(67108864) dir("{place}"))); }};
+  workers(32) batch-lines(1)
+  disk-buffer(reliable(yes) disk-buf-size(1073741824) mem-buf-size(67108864) dir("{place}"))); }};
 log {{ source(s); destination(d); flags(flow-control); }};
 """)
-    process = rig.start(["syslog-ng", "-F", "--no-caps", "-f", place / "conf", "-R", place / "persist",
-                         "-c", place / "control", "-p", place / "pid"], stderr=subprocess.DEVNULL)
-    count, rates = plan.pick(20000, 60000), []
-    line = (json.dumps({"type": "bench.event", "data": rig.event_data(rig.BODY_BYTES - 30)}) + "\n").encode()
-    rig.wait_until("syslog-ng", lambda: rig.accepts(port), 10)
-    for _ in range(plan.pick(1, 3)):
-        before, began = nginx.count(), time.monotonic()
-        with socket.create_connection(("127.0.0.1", port)) as s:
-            for _ in range(count // 100):
+        self.process = rig.start(["syslog-ng", "-F", "--no-caps", "-f", place / "conf", "-R", place / "persist",
+                                  "-c", place / "control", "-p", place / "pid"], stderr=subprocess.DEVNULL)
+        rig.wait_until("syslog-ng", lambda: rig.accepts(self.port), 10)
+
+    def lap(self):
+        line = (json.dumps({"type": "bench.event", "data": rig.event_data(rig.BODY_BYTES - 30)}) + "\n").encode()
+        before, began = self.nginx.count(), time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.port)) as s:
+            for _ in range(self.count // 100):
                 s.sendall(line * 100)
-            rates.append(count / (settled(nginx, before, count, 120) - began))
-    rig.stop(process)
-    return median(rates)
+            return self.count / (settled(self.nginx, before, self.count, 120) - began)
+
+    def stop(self):
+        rig.stop(self.process)
 
 
 def fanout(plan):
@@ -145,22 +173,24 @@ def fanout(plan):
     headers, body = rig.caught(server)
     webhooks, events = 1000, plan.pick(60, 200)
     server.webhooks({"url": f"{nginx.url}/{i}"} for i in range(webhooks))
-    ours, limit, cpu = [], [], {}
-    for lap in range(plan.pick(3, 6)):
-        n = events if lap else 5 # the first is to warm up
+    cpu = []
+
+    def publish(n):
         before, cpu_before, began = nginx.count(), server.cpu_s(), time.monotonic()
         for _ in range(n):
             if server.publish(rig.event_data())["deliveries"] != webhooks:
                 raise Failed("an event did not reach every webhook")
-        ours.append(n * webhooks / (settled(nginx, before, n * webhooks, 60) - began))
-        cpu = {k: round((v - cpu_before.get(k, 0)) / n / webhooks * 1e6, 1) for k, v in server.cpu_s().items()}
-        limit.append(rig.wrk(nginx.url, plan.pick(2, 3), body, headers)["rate"])
-    ours = ours[1:]
-    ratios = against(ours, limit)
+        rate = n * webhooks / (settled(nginx, before, n * webhooks, 60) - began)
+        cpu.append({k: round((v - cpu_before[k]) / n / webhooks * 1e6, 1) for k, v in server.cpu_s().items()})
+        return rate
+
+    publish(5) # to warm up
+    mine, other, ratios = alternate(plan.pick(2, 5), lambda: publish(events), lambda: rig.wrk(
+        nginx.url, plan.pick(2, 3), body, headers)["rate"])
     server.stop()
     nginx.stop()
-    return [Row("fanout", "deliveries, fan-out 1 to 1000, 1 KiB, 64 connections", median(ours), "/s", "wrk -> nginx",
-                median(limit), median(ratios), least=0.35, goal=0.5,
+    return [Row("fanout", "deliveries, fan-out 1 to 1000, 1 KiB, 64 connections", median(mine), "/s", "wrk -> nginx",
+                median(other), median(ratios), least=0.35, goal=0.5,
                 detail={"ratios": [round(r, 3) for r in ratios], "cpu_us_per_delivery": cpu})]
 
 
@@ -277,19 +307,18 @@ def ingest_rate(server, seconds):
 
 
 def ingest(plan):
-    server, redis = rig.Server(), rig.Redis("always")
+    server, redis, rows = rig.Server(), rig.Redis("always"), []
     server.webhook(f"http://127.0.0.1:{rig.free_port()}/", event_types=["bench.somebody"])
-    single, batch, xadd = [], [], [redis_xadd(redis, plan.pick(100_000, 200_000))]
-    for _ in range(plan.pick(1, 3)):
-        single.append(ingest_rate(server, plan.pick(2, 4)))
-        out = rig.run([rig.OUT / "batch", server.port, server.key, plan.pick(100_000, 300_000), 4, "bench.nobody",
-                       rig.BODY_BYTES - 130])
-        batch.append(json.loads(out)["per_second"])
-        xadd.append(redis_xadd(redis, plan.pick(100_000, 200_000)))
-    rows = [Row("ingest", what, median(v), "/s", "Redis XADD, appendfsync always", median(xadd),
-                median(against(v, xadd)))
-            for what, v in (("events by single POSTs, 64 connections", single),
-                            ("events by NDJSON, 4 connections", batch))]
+
+    def batch():
+        return json.loads(rig.run([rig.OUT / "batch", server.port, server.key, plan.pick(100_000, 300_000), 4,
+                                   "bench.nobody", rig.BODY_BYTES - 130]))["per_second"]
+
+    for what, ours in (("events by single POSTs, 64 connections", lambda: ingest_rate(server, plan.pick(2, 4))),
+                       ("events by NDJSON, 4 connections", batch)):
+        mine, other, ratios = alternate(plan.pick(1, 3), ours, lambda: redis_xadd(redis, plan.pick(60_000, 150_000)))
+        rows.append(Row("ingest", what, median(mine), "/s", "Redis XADD, appendfsync always", median(other),
+                        median(ratios), detail={"ratios": [round(r, 3) for r in ratios]}))
     redis.stop()
     server.stop()
     return rows
