@@ -2,8 +2,9 @@
  *
  *   index   when 16,384 rows wait, or when nothing was published for a second
  *   jobs    one slice after the other while the store holds any (cancel, drop, recover)
- *   upkeep  every minute while there are queues, else every ten: old idempotency records, a retention job when there is
- *           something to delete, a sweep over each parked or held queue; queues idle for ten minutes are forgotten
+ *   upkeep  every minute while there are queues, else every ten, every three seconds while the store is full: old
+ *           idempotency records, a retention job when there is something to delete, a sweep over each parked or held
+ *           queue; queues idle for ten minutes are forgotten
  *
  * Each kind has at most one command under way, so upkeep never crowds out anything. A crash in the middle of any of it
  * costs nothing: jobs keep their cursor in the store, index runs are repeated, sweeps start again. An idle process with
@@ -18,6 +19,7 @@
 
 enum {
 	INDEX_ROWS = 16384, INDEX_QUIET_MS = 1000, SLICE_US = 2000, UPKEEP_MS = 60000, IDLE_UPKEEP_MS = 600000,
+	FULL_UPKEEP_MS = 3000,
 	QUEUE_IDLE_MS = 600000, IDEM_SLICE = 1000,
 };
 
@@ -179,8 +181,6 @@ static void job_done(struct hl_command *c, int status)
 		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
 	if (j->more_jobs)
 		note_slice(j);
-	if (j->more_jobs && j->job_result.done && j->job_result.webhook)
-		j->upkeep_mono_ms = 0; /* what it ended may have been all that kept old events in a full store */
 	struct hl_queue *q = j->more_jobs && j->job_result.due_changed ? hl_queues_get(d, j->job_result.webhook) : NULL;
 	if (q) {
 		hl_queue_reload_due(q);
@@ -359,6 +359,8 @@ hl_ms_t hl_janitor_tick(struct hl_dispatcher *d)
 	hl_ms_t now = hl_core_mono(d);
 	if (!may_work(d))
 		return INT64_MAX;
+	if (hl_store_full(d->store)) /* publishers wait: what may go now goes soon */
+		j->upkeep_mono_ms = HL_MIN(j->upkeep_mono_ms, now + FULL_UPKEEP_MS);
 	tick_index(j, now);
 	if (j->more_jobs && !j->working)
 		job_begin(j);

@@ -47,6 +47,12 @@ uint64_t hl_index_pending(struct hl_txn *txn)
 	return tail(txn, HL_TABLE_DELIVERY, b->deliveries_upto) + tail(txn, HL_TABLE_EVENT, b->events_upto);
 }
 
+uint64_t hl_index_deliveries_bound(struct hl_txn *txn)
+{
+	uint64_t upto = hl_txn_bounds(txn)->deliveries_upto;
+	return tail(txn, HL_TABLE_DELIVERY, upto) ? upto : UINT64_MAX;
+}
+
 static int by_webhook(const void *a, const void *b)
 {
 	const struct hl_index_entry *x = a, *y = b;

@@ -34,6 +34,8 @@ void hl_index_run_fini(struct hl_index_run *run);
 
 /* Rows of the tail, deliveries plus events, as far as numbers tell. */
 uint64_t hl_index_pending(struct hl_txn *txn);
+/* Deliveries below this number are indexed, or gone; UINT64_MAX when that is true of all. */
+uint64_t hl_index_deliveries_bound(struct hl_txn *txn);
 /* One slice of about budget_us. *out_done: nothing is left to index, or nothing worth a run (fewer than min_rows in the
  * tail and no run on). Returns hl_txn_status. A run whose slice was rolled back with its transaction notices and starts
  * again. Uses and frees the transaction's arena. */

@@ -12,6 +12,7 @@
 #include "store/jobs.h"
 #include "base/check.h"
 #include "base/defs.h"
+#include "store/index.h"
 
 enum {
 	BUDGET_MAX_US = 2000, CHANGE_US = 8, BATCH_MAX = 512,
@@ -252,7 +253,7 @@ static bool event_after(struct hl_txn *txn, uint64_t after, uint64_t *out_number
  * old but pending must not hold the storage thread up. */
 static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t rows, uint64_t *changed)
 {
-	uint64_t number, bound = hl_txn_bounds(txn)->deliveries_upto;
+	uint64_t number, bound = hl_index_deliveries_bound(txn);
 	struct hl_event_row e;
 	struct purge p = { .rows = rows };
 	bool done = false;

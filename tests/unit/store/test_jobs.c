@@ -124,6 +124,26 @@ static void test_retention_leaves(void **state)
 	assert_false(hl_delivery_row_get(reader(&f), 3, &d));
 }
 
+/* Deliveries dropped before they were indexed keep their events from nothing. */
+static void test_retention_after_drop(void **state)
+{
+	uint64_t most;
+	struct hl_event_row e;
+	(void)state;
+	for (uint64_t n = 1; n <= 5; n++)
+		publish(n, 2, fakeenv_epoch_ms, HL_DELIVERY_PENDING, 10);
+	struct hl_txn *txn = begin(&f);
+	struct hl_webhook_row w;
+	assert_true(hl_webhook_row_get(txn, 1, &w));
+	w.w.state = HL_WEBHOOK_DELETED;
+	hl_webhook_row_put(txn, &w);
+	commit(&f, txn);
+	assert_int_equal(run((struct hl_job_row){ .kind = HL_JOB_DROP_WEBHOOK, .webhook = 1, .error_class = -1 }, 2000, &most), 10);
+	index_all();
+	assert_int_equal(run((struct hl_job_row){ .kind = HL_JOB_RETENTION, .before_ms = fakeenv_epoch_ms + 10 }, 2000, &most), 5);
+	assert_false(hl_event_row_get(reader(&f), 5, &e));
+}
+
 static void test_recover_by_time(void **state)
 {
 	uint64_t most, cursor = 0, count = 0;
@@ -178,7 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_retention_by_bytes), T(test_retention_leaves), T(test_recover_by_time), T(test_list),
+		T(test_retention_by_bytes), T(test_retention_leaves), T(test_retention_after_drop), T(test_recover_by_time), T(test_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
