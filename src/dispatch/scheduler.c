@@ -275,6 +275,7 @@ enum hl_queue_change hl_scheduler_finish(struct hl_scheduler *s, struct hl_slot 
 	if (j->verdict != HL_VERDICT_SUCCEEDED) /* only delays of probes need it: a system call saved */
 		hl_env_random(s->env, &rnd, sizeof(rnd));
 	end_slot(s, slot);
+	q->idle_mono_ms = hl_env_mono_ms(s->env);
 	enum hl_queue_change change =
 			hl_queue_learn(q, slot, j, hl_env_wall_ms(s->env), hl_env_mono_ms(s->env), rnd);
 	hl_scheduler_touch(s, q);
