@@ -20,14 +20,14 @@ struct hl_queue *hl_queues_make(struct hl_dispatcher *d, const struct hl_webhook
 	hl_counts_get(hl_core_read(d), w->number, &known);
 	q->proven = known.last_success_at_ms > known.last_failure_at_ms;
 	q->tokens_mono_ms = q->idle_mono_ms = hl_core_mono(d);
+	q->drain_gen = known.drain_gen;
 	if (counts) {
 		q->fresh_more = q->due_more = true;
 		q->fresh_next = counts->fresh_from;
-		q->drain_gen = counts->drain_gen;
 		q->draining = counts->drain_gen > 0;
-		if (counts->parked)
-			hl_queue_restore_parked(q, hl_core_mono(d));
 	}
+	if (known.parked)
+		hl_queue_restore_parked(q, hl_core_mono(d));
 	if (w->state != HL_WEBHOOK_ENABLED)
 		hl_queue_move(q, HL_QUEUE_HELD);
 	if (hl_map_u64_put(&d->queues, w->number, q) != 0) {
