@@ -90,6 +90,7 @@ static void note_queue(struct hl_attempt_run *run, struct hl_counts *c)
 
 static int apply_end(struct hl_attempt_run *run, struct hl_txn *txn, const struct hl_delivery_row *old)
 {
+	run->after = *old;
 	if (old->state != HL_DELIVERY_PENDING)
 		return 0;
 	struct hl_delivery_row row = *old;
