@@ -60,9 +60,10 @@ static void done(struct hl_command *c, int status)
 	} else if (q) {
 		q->fresh_loading = q->fresh_loading && !r->want_fresh;
 		q->due_loading = q->due_loading && !r->want_due;
+		q->hold_mono_ms = hl_core_mono(d) + HL_QUEUE_HOLD_MS;
 		hl_log(&d->log, HL_LOG_ERROR, "refill.failed", "webhook=%u code=%s", r->webhook, hl_errname(status));
 	}
-	if (q && status == 0)
+	if (q)
 		hl_scheduler_touch(&d->scheduler, q);
 	free(r);
 	hl_core_soon(d);
@@ -74,8 +75,10 @@ void hl_feed_refill(void *dispatcher, struct hl_queue *q)
 	if (d->state != HL_CORE_OPEN || d->failed)
 		return;
 	struct refill *r = malloc(sizeof(*r));
-	if (!r)
-		return; /* the next touch of the queue tries again */
+	if (!r) {
+		q->hold_mono_ms = hl_core_mono(d) + HL_QUEUE_HOLD_MS;
+		return;
+	}
 	r->command = (struct hl_command){ .priority = HL_PRIO_API, .apply = apply, .done = done };
 	r->d = d;
 	r->webhook = q->webhook;

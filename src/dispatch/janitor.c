@@ -37,6 +37,7 @@ struct hl_janitor {
 	struct hl_command job_command;
 	bool working;
 	bool more_jobs;
+	bool jobs_failed;              /* go on with the next upkeep */
 	uint64_t job_after;            /* the job looked at last; they take turns */
 	struct hl_job_result job_result;
 	enum hl_job_kind job_kind;
@@ -177,6 +178,7 @@ static void job_done(struct hl_command *c, int status)
 	hl_core_command_done(d);
 	j->working = false;
 	j->more_jobs = status == 0 && j->job_found;
+	j->jobs_failed = status != 0;
 	if (status != 0)
 		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
 	if (j->more_jobs)
@@ -345,6 +347,7 @@ static void tick_upkeep(struct hl_janitor *j, hl_ms_t now)
 	bool busy = j->d->queues.count > 0;
 	j->upkeep_mono_ms = now + (busy ? UPKEEP_MS : IDLE_UPKEEP_MS);
 	j->upkeep_running = true;
+	j->more_jobs |= j->jobs_failed;
 	j->jobs_made = false;
 	j->sweep_wanted = true;
 	j->sweep_pos = 0;

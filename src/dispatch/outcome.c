@@ -190,6 +190,23 @@ static void log_end(const struct hl_attempt_run *run, const struct hl_delivery *
 				hl_log_quote(hl_str_from(run->judgement.reason), reason, sizeof(reason)));
 }
 
+/* Nothing was stored, so the delivery waits in the store as it did before its attempt: it is read again. */
+static void lost(struct hl_attempt_run *run, int status)
+{
+	struct hl_dispatcher *d = run->d;
+	struct hl_queue *q = hl_queues_get(d, run->webhook);
+	hl_log(&d->log, HL_LOG_ERROR, "outcome.lost", "delivery=%llu code=%s", (unsigned long long)run->delivery,
+			hl_errname(status));
+	if (d->failed)
+		return;
+	if (q) {
+		hl_queue_put_back(q, &(struct hl_work){ .delivery = run->delivery, .fresh = run->fresh }, hl_core_mono(d));
+		hl_scheduler_touch(&d->scheduler, q);
+	} else {
+		hl_webhook_state_changed(d, run->webhook);
+	}
+}
+
 static void done(struct hl_command *c, int status)
 {
 	struct hl_attempt_run *run = HL_CONTAINER_OF(c, struct hl_attempt_run, command);
@@ -209,8 +226,7 @@ static void done(struct hl_command *c, int status)
 		if (run->disabled_now)
 			hl_webhook_state_changed(d, run->webhook);
 	} else if (status != 0) {
-		hl_log(&d->log, HL_LOG_ERROR, "outcome.lost", "delivery=%llu code=%s", (unsigned long long)run->delivery,
-				hl_errname(status));
+		lost(run, status);
 	}
 	hl_attempt_cb cb = run->cb;
 	void *cb_data = run->cb_data;

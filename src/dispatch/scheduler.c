@@ -107,7 +107,7 @@ static bool crowded(const struct hl_scheduler *s)
 void hl_scheduler_touch(struct hl_scheduler *s, struct hl_queue *q)
 {
 	hl_ms_t now = hl_env_mono_ms(s->env), wake = 0;
-	if (hl_queue_wants_fresh(q) || hl_queue_wants_due(q))
+	if (now >= q->hold_mono_ms && (hl_queue_wants_fresh(q) || hl_queue_wants_due(q)))
 		s->ops.refill(s->ops.data, q);
 	enum hl_ready ready = hl_queue_ready(q, now, &wake);
 	hl_heap_remove(&s->wakes, &q->wake);
