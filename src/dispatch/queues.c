@@ -34,8 +34,6 @@ struct hl_queue *hl_queues_make(struct hl_dispatcher *d, const struct hl_webhook
 		hl_queue_destroy(q);
 		return NULL;
 	}
-	if (counts)
-		hl_scheduler_touch(&d->scheduler, q);
 	return q;
 }
 

@@ -32,6 +32,14 @@ static void change_queue(struct hl_dispatcher *d, struct hl_queue *q, const stru
 	hl_scheduler_touch(&d->scheduler, q);
 }
 
+static bool make_queue(struct hl_dispatcher *d, const struct hl_webhook *w, const struct hl_counts *c)
+{
+	struct hl_queue *q = hl_queues_make(d, w, c);
+	if (q)
+		hl_scheduler_touch(&d->scheduler, q);
+	return q != NULL;
+}
+
 void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
 {
 	struct hl_webhook_row row;
@@ -51,7 +59,7 @@ void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
 		if (q)
 			change_queue(d, q, &row.w, &counts);
 		else if (counts.by_state[HL_DELIVERY_PENDING] > 0) /* held ones too: their windows must end */
-			rc = hl_queues_make(d, &row.w, &counts) ? rc : HL_ENOMEM;
+			rc = make_queue(d, &row.w, &counts) ? rc : HL_ENOMEM;
 	}
 	if (found && rc == 0)
 		rc = hl_core_set_generation(d, row.w.account, hl_account_generation(txn, row.w.account));
