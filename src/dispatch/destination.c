@@ -91,7 +91,7 @@ int hl_destination_load(struct hl_dispatcher *d, uint32_t webhook, struct hl_des
 {
 	struct hl_webhook_row row;
 	struct hl_txn *txn = hl_core_read(d);
-	if (!hl_webhook_row_get(txn, webhook, &row))
+	if (!hl_webhook_row_get(txn, webhook, &row) || row.w.state == HL_WEBHOOK_DELETED)
 		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
 	struct hl_destination *x = calloc(1, sizeof(*x));
 	if (!x)
