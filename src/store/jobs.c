@@ -125,6 +125,8 @@ static void recover_one(struct hl_txn *txn, uint64_t number, const struct hl_del
 	row.n_scheduled = 0;
 	row.n_hints = 0;
 	row.flags &= (uint8_t)~HL_DF_SINGLE_SHOT;
+	if (row.expires_at_ms && row.expires_at_ms <= now_ms)
+		row.expires_at_ms = 0; /* who asks for it now wants it although it is late */
 	hl_delivery_change(txn, number, old, &row);
 }
 
@@ -141,9 +143,17 @@ static void change_one(struct hl_txn *txn, const struct hl_job_row *job, uint64_
 		hl_delivery_del(txn, number, &row);
 }
 
+static bool deleted(struct hl_txn *txn, uint32_t webhook)
+{
+	struct hl_webhook_row w;
+	return !hl_webhook_row_get(txn, webhook, &w) || w.w.state == HL_WEBHOOK_DELETED;
+}
+
 /* One slice of a job over a webhook's deliveries; true when none is left. */
 static bool webhook_slice(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, size_t rows, uint64_t *changed)
 {
+	if (job->kind == HL_JOB_RECOVER && deleted(txn, job->webhook))
+		return true; /* the job that cancels may be past what would come back */
 	struct hl_walk w = walk_of(job);
 	struct found f = { .txn = txn, .job = job, .max = HL_MIN(rows, (size_t)BATCH_MAX) };
 	if (hl_walk_step(txn, &w, 0, find_one, &f))
