@@ -45,6 +45,7 @@ struct hl_janitor {
 	/* sweep */
 	struct hl_command sweep_command;
 	struct hl_sweep sweep;
+	struct hl_sweep sweep_next;    /* after the slice under way */
 	bool sweeping;
 	size_t sweep_pos;              /* in d->queues */
 	bool sweep_wanted;
@@ -215,7 +216,8 @@ void hl_janitor_wake(struct hl_dispatcher *d)
 static int sweep_apply(struct hl_command *c, struct hl_txn *txn)
 {
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, sweep_command);
-	return hl_sweep_step(&j->sweep, txn, hl_core_store_wall(j->d));
+	j->sweep_next = j->sweep; /* a batch may be run again */
+	return hl_sweep_step(&j->sweep_next, txn, hl_core_store_wall(j->d));
 }
 
 static void sweep_submit(struct hl_janitor *j);
@@ -226,6 +228,8 @@ static void sweep_done(struct hl_command *c, int status)
 	struct hl_dispatcher *d = j->d;
 	hl_core_command_done(d);
 	j->sweeping = false;
+	if (status == 0)
+		j->sweep = j->sweep_next;
 	if (status == 0 && !j->sweep.done && may_work(d)) {
 		sweep_submit(j);
 		return;
