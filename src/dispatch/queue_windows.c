@@ -202,6 +202,9 @@ int hl_queue_push_due(struct hl_queue *q, const struct hl_due *d, bool early, hl
 		}
 		q->upto_due_ms = d->due_at_ms;
 		q->upto_delivery = d->delivery;
+	} else if (q->due.count >= DUE_HARD_MAX) {
+		hl_queue_reload_due(q); /* it reached too far; the store has them all */
+		return 0;
 	}
 	return add_due(q, d, early, now_ms, now_mono_ms);
 }
