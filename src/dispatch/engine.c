@@ -78,7 +78,8 @@ void hl_engine_tick(struct hl_dispatcher *d)
 {
 	hl_walks_tick(d);
 	if (d->state == HL_CORE_DRAINING) {
-		d->alarm.set(d->alarm.data, d->grace_until_mono_ms);
+		bool grace = hl_core_mono(d) < d->grace_until_mono_ms; /* past it, whatever ends calls for a turn itself */
+		d->alarm.set(d->alarm.data, grace ? d->grace_until_mono_ms : INT64_MAX);
 		check_drained(d);
 		return;
 	}
@@ -269,8 +270,20 @@ void hl_engine_free(struct hl_dispatcher *d, void (*cb)(void *data), void *data)
 	hl_commit_close(d->commit, commit_closed, f);
 }
 
+static void no_alarm(void *data, hl_ms_t at_mono_ms)
+{
+	(void)data;
+	(void)at_mono_ms;
+}
+
+static void no_turn(void *data)
+{
+	(void)data;
+}
+
 void hl_engine_abandon(struct hl_dispatcher *d)
 {
+	d->alarm = (struct hl_alarm){ .set = no_alarm, .soon = no_turn }; /* the port does not wait for what is under way */
 	if (d->commit) {
 		hl_engine_free(d, NULL, NULL);
 		return;
