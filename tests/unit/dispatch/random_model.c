@@ -1,15 +1,12 @@
-/* See random_model.h. Checks at the moment a request leaves, when an outcome is told, after each start, at the end. */
+/* See random_model.h. Checks at the moment a request leaves, when an outcome is told, after each start, in every moment. */
 #include "random_model.h"
 
 #include "dispatch/attempt.h"
 #include "dispatch/queues.h"
-#include "store/audit.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { MINUTE = 60000, HOUR = 3600000 };
 
 /* ---- life ---- */
 
@@ -21,9 +18,12 @@ void rm_init(struct rm *m, uint64_t seed)
 	m->f.decide = rm_on_request;
 	m->f.decide_data = m;
 	m->f.options.on_attempt = rm_on_attempt;
+	m->f.options.on_log = rm_on_log;
 	m->seed = seed;
 	m->dice = seed * 0x9e3779b97f4a7c15u + 1;
 	m->doing = "start";
+	m->n_clocks = 1;
+	m->clocks[0].ahead_ms = m->f.world.wall_ms - m->f.world.mono_ms;
 }
 
 void rm_fini(struct rm *m)
@@ -72,7 +72,7 @@ struct rm_delivery *rm_delivery(struct rm *m, uint64_t number)
 	return &m->deliveries[number];
 }
 
-static struct rm_webhook *webhook_of(struct rm *m, uint32_t number)
+struct rm_webhook *rm_webhook(struct rm *m, uint32_t number)
 {
 	for (unsigned i = 0; i < m->n_webhooks; i++)
 		if (m->webhooks[i].number == number)
@@ -92,16 +92,15 @@ static bool learn_delivery(struct rm *m, uint64_t number, uint32_t account)
 		return true;
 	if (hl_delivery_get(m->f.d, account, number, &v) != 0)
 		return false;
-	struct rm_webhook *w = webhook_of(m, v.webhook);
+	struct rm_webhook *w = rm_webhook(m, v.webhook);
 	RM_CHECK(m, w->account == account, "delivery %llu: webhook of another account", (unsigned long long)number);
 	d->known = true;
 	d->webhook = (uint8_t)(w - m->webhooks);
 	d->event = v.event;
-	d->created_at_ms = v.created_at_ms;
-	d->created_mono_ms = m->f.world.mono_ms - HL_MAX(m->f.world.wall_ms - v.created_at_ms, (hl_ms_t)0); /* or later */
+	d->since_mono_ms = m->f.world.mono_ms;
 	d->state = HL_DELIVERY_PENDING;
 	if (hl_event_get(m->f.d, account, v.event, &e) == 0 && number - e.first_delivery < e.n_deliveries) {
-		d->deliver_after_ms = e.deliver_after_ms;
+		d->due_at_ms = e.deliver_after_ms;
 		d->expires_at_ms = e.expires_at_ms;
 	}
 	return true;
@@ -157,6 +156,7 @@ static void compare_attempts(struct rm *m)
 		RM_CHECK(m, lost <= 1, "delivery %llu: %u requests, %u stored, %u lost before", (unsigned long long)n,
 				d->n_requests, row.n_attempts, d->n_lost);
 		d->n_lost += lost;
+		d->n_told = row.n_attempts;
 	}
 }
 
@@ -257,10 +257,22 @@ static void take_token(struct rm *m, struct rm_webhook *w, const struct hl_queue
 	w->tokens -= 1.0;
 }
 
-/* Whether `due`, decided at (wall, mono), has come by either clock. */
-static bool come(const struct fx_request *r, hl_ms_t due_ms, hl_ms_t wall_ms, hl_ms_t mono_ms)
+/* The wall clock may be set; the engine may go by what it showed at any moment since. */
+static hl_ms_t most_ahead(const struct rm *m, hl_ms_t since_mono_ms)
 {
-	return r->at_ms >= due_ms || r->mono_ms - mono_ms >= due_ms - wall_ms;
+	hl_ms_t most = m->clocks[0].ahead_ms;
+	for (unsigned i = 1; i < m->n_clocks; i++)
+		most = m->clocks[i].mono_ms < since_mono_ms ? m->clocks[i].ahead_ms : HL_MAX(most, m->clocks[i].ahead_ms);
+	return most;
+}
+
+void rm_jump(struct rm *m, hl_ms_t by_ms)
+{
+	if (m->n_clocks == RM_JUMPS_MAX)
+		return;
+	fakeenv_jump(&m->f.world, by_ms);
+	m->clocks[m->n_clocks].mono_ms = m->f.world.mono_ms;
+	m->clocks[m->n_clocks++].ahead_ms = m->f.world.wall_ms - m->f.world.mono_ms;
 }
 
 static void check_time(struct rm *m, uint64_t n, const struct rm_webhook *w, const struct rm_delivery *d,
@@ -275,12 +287,11 @@ static void check_time(struct rm *m, uint64_t n, const struct rm_webhook *w, con
 			"delivery %llu: %s %lld ms past its window", (unsigned long long)n, hl_trigger_name(t),
 			(long long)(r->at_ms - v.window_until_ms));
 	RM_CHECK(m, t != HL_TRIGGER_LATE || !w->strict, "delivery %llu: late, but strict", (unsigned long long)n);
-	bool in_time = d->told ? come(r, d->next_at_ms, d->ended_at_ms, d->ended_mono_ms)
-			       : come(r, HL_MAX(d->created_at_ms, d->deliver_after_ms), d->created_at_ms, d->created_mono_ms);
+	hl_ms_t early_ms = d->due_at_ms - most_ahead(m, d->since_mono_ms) - r->mono_ms;
 	bool drained = run->due.why == HL_WAIT_BACKOFF && run->due.drain_gen < q->drain_gen;
 	bool may_hurry = d->told && !w->strict && !d->hint && (drained || (t == HL_TRIGGER_PROBE && run->early));
-	RM_CHECK(m, in_time || may_hurry, "delivery %llu: %s %lld ms before its time", (unsigned long long)n, hl_trigger_name(t),
-			(long long)((d->told ? d->next_at_ms : d->deliver_after_ms) - r->at_ms));
+	RM_CHECK(m, early_ms <= 0 || may_hurry, "delivery %llu: %s %lld ms before its time%s", (unsigned long long)n,
+			hl_trigger_name(t), (long long)early_ms, d->told ? "" : ", the first");
 }
 
 static void check_queued(struct rm *m, uint64_t n, struct rm_webhook *w, struct rm_delivery *d,
@@ -347,16 +358,29 @@ void rm_on_attempt(void *fixture, const struct hl_outcome *o)
 			"delivery %llu goes on after its late attempt", (unsigned long long)n);
 	RM_CHECK(m, !o->attempt->succeeded || o->delivery->state == HL_DELIVERY_SUCCEEDED, "delivery %llu: success, but %s",
 			(unsigned long long)n, hl_delivery_state_name(o->delivery->state));
+	d->n_told = o->delivery->n_attempts;
 	d->state = o->delivery->state;
 	if (!d->early || !d->told) {
 		d->told = true;
-		d->next_at_ms = o->delivery->next_at_ms;
-		d->ended_at_ms = o->attempt->started_at_ms + o->attempt->total_ms;
-		d->ended_mono_ms = d->sent_mono_ms + o->attempt->total_ms;
+		d->due_at_ms = o->delivery->next_at_ms;
+		d->since_mono_ms = d->sent_mono_ms;
 		d->hint = d->asked;
 	}
 	if (o->attempt->http_status == 410)
 		rm_learn_states(m);
+}
+
+void rm_on_log(void *fixture, enum hl_log_level level, const char *line)
+{
+	struct rm *m = fixture;
+	const char *at = strstr(line, "ev=outcome.lost delivery=");
+	(void)level;
+	if (!at || rm_ghost(m))
+		return;
+	catch_up(m);
+	uint64_t n = strtoull(strchr(at, ' ') + strlen(" delivery="), NULL, 10);
+	struct rm_delivery *d = rm_delivery(m, n);
+	d->n_lost += d->n_requests > d->n_lost + d->n_told; /* one without a request says that it ended, and did not */
 }
 
 /* ---- at every moment ---- */
@@ -405,95 +429,4 @@ void rm_settle_recoveries(struct rm *m)
 	}
 	for (unsigned i = 0; i < m->n_webhooks; i++)
 		m->webhooks[i].unsure = false;
-}
-
-/* ---- the end ---- */
-
-static bool lives(struct rm *m, const struct hl_delivery_row *row)
-{
-	return webhook_of(m, row->webhook)->state != HL_WEBHOOK_DELETED;
-}
-
-hl_ms_t rm_expect_success(struct rm *m)
-{
-	hl_ms_t longest = 0;
-	struct hl_totals t;
-	hl_totals_get(hl_core_read(m->f.d), 0, &t);
-	hl_ms_t slack = 15 * MINUTE + (hl_ms_t)t.by_state[HL_DELIVERY_PENDING] * 1000;
-	for (uint64_t n = 1; n < m->f.d->numbers.delivery; n++) {
-		struct hl_delivery_row row;
-		struct hl_delivery v;
-		if (!hl_delivery_row_get(hl_core_read(m->f.d), n, &row) || row.state != HL_DELIVERY_PENDING || !lives(m, &row) ||
-				row.flags & HL_DF_SINGLE_SHOT)
-			continue;
-		int rc = hl_delivery_get(m->f.d, row.account, n, &v);
-		RM_CHECK(m, rc == 0, "delivery %llu: %s", (unsigned long long)n, hl_errname(rc));
-		hl_ms_t left = v.window_until_ms - fx_now(&m->f);
-		rm_delivery(m, n)->must_succeed = left > slack;
-		longest = HL_MAX(longest, left);
-	}
-	return longest;
-}
-
-static void check_row(struct rm *m, uint64_t n, const struct hl_delivery_row *row, const struct rm_delivery *d)
-{
-	const char *state = hl_delivery_state_name((enum hl_delivery_state)row->state);
-	RM_CHECK(m, row->state != HL_DELIVERY_PENDING, "delivery %llu of webhook %u was forgotten (next at %lld, %u attempts)",
-			(unsigned long long)n, row->webhook, row->next_at_ms ? (long long)(row->next_at_ms - fx_now(&m->f)) : 0LL,
-			row->n_attempts);
-	RM_CHECK(m, !d->must_succeed || row->state == HL_DELIVERY_SUCCEEDED, "delivery %llu had time and ended as %s: %.*s",
-			(unsigned long long)n, state, HL_FMT(row->last_error));
-	RM_CHECK(m, d->n_requests == d->n_lost + row->n_attempts, "delivery %llu: %u sent, %u stored, %u lost",
-			(unsigned long long)n, d->n_requests, row->n_attempts, d->n_lost);
-	bool final = d->state == HL_DELIVERY_SUCCEEDED || (d->state == HL_DELIVERY_CANCELLED && row->state != HL_DELIVERY_SUCCEEDED);
-	RM_CHECK(m, !final || d->hand || row->state == d->state, "delivery %llu was told to be %s and is %s",
-			(unsigned long long)n, hl_delivery_state_name((enum hl_delivery_state)d->state), state);
-}
-
-void rm_check_end(struct rm *m)
-{
-	struct hl_dispatcher *d = m->f.d;
-	struct hl_txn *txn = hl_core_read(d);
-	for (uint64_t n = 1; n < d->numbers.delivery; n++) {
-		struct hl_delivery_row row;
-		if (hl_delivery_row_get(txn, n, &row))
-			check_row(m, n, &row, rm_delivery(m, n));
-		else
-			RM_CHECK(m, !rm_delivery(m, n)->known || m->dropped_history, "delivery %llu is gone", (unsigned long long)n);
-	}
-	for (size_t i = 0; i < m->n_events; i++) {
-		uint64_t by[HL_DELIVERY_STATE_N], sum = 0;
-		int rc = hl_event_summary(d, m->events[i].account, m->events[i].number, by);
-		RM_CHECK(m, rc == 0, "event %llu: %s", (unsigned long long)m->events[i].number, hl_errname(rc));
-		for (int s = 0; s < HL_DELIVERY_STATE_N; s++)
-			sum += by[s];
-		RM_CHECK(m, m->dropped_history || sum >= m->events[i].n + m->events[i].n_replays,
-				"event %llu: %llu deliveries, %u and %u acknowledged", (unsigned long long)m->events[i].number,
-				(unsigned long long)sum, m->events[i].n, m->events[i].n_replays);
-	}
-	RM_CHECK(m, d->n_runs == 0 && d->shared.claims.count == 0 && d->scheduler.fast == 0 && d->scheduler.slow == 0,
-			"attempts are still counted");
-	RM_CHECK(m, d->events.map.count == 0, "%zu events stay in memory", d->events.map.count);
-	RM_CHECK(m, m->n_outstanding == 0, "%llu calls were never answered", (unsigned long long)m->n_outstanding);
-}
-
-static void report(void *data, enum hl_audit_severity severity, const char *text)
-{
-	struct rm *m = data;
-	if (severity == HL_AUDIT_DAMAGE)
-		rm_fail(m, "audit: %s", text);
-}
-
-void rm_audit(struct rm *m)
-{
-	struct hl_store_options o = { .dir = m->f.dir.path, .read_only = true, .env = &m->f.world.env };
-	struct hl_audit_options how = { .report = report, .data = m };
-	struct hl_audit_summary sum;
-	struct hl_store *s;
-	struct hl_err err = { 0 };
-	int rc = hl_store_open(&s, &o, &err);
-	RM_CHECK(m, rc == 0, "open for the audit: %s %s", hl_errname(rc), err.text);
-	rc = hl_audit(s, &how, &sum, &err);
-	RM_CHECK(m, rc == 0, "audit: %s %s", hl_errname(rc), err.text);
-	hl_store_close(s);
 }

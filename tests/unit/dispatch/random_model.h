@@ -8,7 +8,7 @@
 
 #include "fixture.h"
 
-enum { RM_WEBHOOKS_MAX = 40, RM_ACCOUNTS = 3, RM_IDS = 8, RM_FLIGHTS_MAX = 4096 };
+enum { RM_WEBHOOKS_MAX = 40, RM_ACCOUNTS = 3, RM_IDS = 8, RM_FLIGHTS_MAX = 4096, RM_JUMPS_MAX = 64 };
 
 enum rm_mood { RM_OK, RM_SLOW, RM_500, RM_503, RM_BUSY, RM_HINT_503, RM_CONNECT, RM_DNS, RM_HANG, RM_FINAL, RM_GONE, RM_MOODS };
 
@@ -27,14 +27,16 @@ struct rm_delivery {
 	bool known;
 	uint8_t webhook;                 /* index */
 	uint64_t event;
-	hl_ms_t created_at_ms, created_mono_ms, deliver_after_ms, expires_at_ms;
+	hl_ms_t due_at_ms, since_mono_ms;/* no attempt before this, as known since then */
+	hl_ms_t expires_at_ms;           /* 0 = none */
 	int state;                       /* as told; HL_DELIVERY_PENDING until then */
-	bool told;                       /* an attempt was: the wait below is that after it */
+	bool told;                       /* an attempt was */
 	bool hand;                       /* somebody retried it: its times are not checked any more */
 	bool asked, early;               /* the newest request: was answered with a hint, came before its time */
 	bool hint;                       /* waits for what the receiver asked for */
-	hl_ms_t next_at_ms, sent_mono_ms, ended_at_ms, ended_mono_ms; /* of the newest attempt */
-	uint32_t n_requests, n_lost;     /* sent; of those, never told and not stored (crash, close) */
+	hl_ms_t sent_mono_ms;            /* newest request */
+	uint32_t n_requests, n_told;     /* sent; attempts when last heard of */
+	uint32_t n_lost;                 /* sent and not stored: a crash, an end, no memory */
 	bool must_succeed;
 };
 
@@ -55,6 +57,7 @@ struct rm_id {                           /* a publisher's own id */
 	uint64_t event;                  /* acknowledged first; 0 = never */
 	uint32_t n;
 	hl_ms_t at_ms;
+	bool twice;                      /* another after 48 hours of some clock: either may be the answer */
 };
 
 struct rm {
@@ -76,6 +79,8 @@ struct rm {
 	uint64_t n_outstanding;          /* calls not answered */
 	bool dropped_history;            /* some rows are gone for good */
 	hl_ms_t wall_max_ms;             /* latest the clock ever showed */
+	struct { hl_ms_t mono_ms, ahead_ms; } clocks[RM_JUMPS_MAX]; /* from when on it was how far ahead of the other clock */
+	unsigned n_clocks;
 };
 
 void rm_init(struct rm *m, uint64_t seed);
@@ -91,6 +96,7 @@ static inline bool rm_chance(struct rm *m, unsigned percent) { return rm_below(m
 /* True while the process that answers is one that was killed already. */
 bool rm_ghost(const struct rm *m);
 struct rm_delivery *rm_delivery(struct rm *m, uint64_t number);
+struct rm_webhook *rm_webhook(struct rm *m, uint32_t number);
 /* Webhook states as the store has them now: in step with what the engine does in the same callback. */
 void rm_learn_states(struct rm *m);
 /* An event was acknowledged: it is stored with all its deliveries. */
@@ -98,7 +104,10 @@ void rm_learn_event(struct rm *m, uint32_t account, uint64_t number, uint32_t n)
 /* Calls of the fixture. */
 bool rm_on_request(void *model, const struct fx_request *r, struct fx_answer *out);
 void rm_on_attempt(void *fixture, const struct hl_outcome *o);
+void rm_on_log(void *fixture, enum hl_log_level level, const char *line);
 
+/* The wall clock is set. */
+void rm_jump(struct rm *m, hl_ms_t by_ms);
 /* Whatever holds at every moment. */
 void rm_check_engine(struct rm *m);
 /* After an end in order, or a crash, and the start that followed. */
@@ -111,5 +120,8 @@ hl_ms_t rm_expect_success(struct rm *m);
 void rm_check_end(struct rm *m);
 /* The directory while closed: audited. */
 void rm_audit(struct rm *m);
+
+/* random_faults.c: from now on this share of the batches finds no memory once. */
+void rm_faults(unsigned percent, uint64_t seed);
 
 #endif

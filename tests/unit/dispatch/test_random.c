@@ -7,7 +7,6 @@
  *   HL_SEEDS=5000 HL_FIRST=1000 …          many */
 #include "random_model.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,27 +14,6 @@
 #include <cmocka.h>
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, SEEDS = 150, BURST_MAX = 120, ROWS_MAX = 4000 };
-
-/* The hash of the maps decides in which order a walk sees the queues: the same in every run. */
-ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags);
-ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags)
-{
-	(void)flags;
-	memset(buf, 0x5a, n);
-	return (ssize_t)n;
-}
-
-/* Half the time of a run would go into reserving room that the directory in memory loses at the next crash. */
-int __wrap_fallocate64(int fd, int mode, off_t at, off_t len);
-int __wrap_fallocate64(int fd, int mode, off_t at, off_t len)
-{
-	(void)fd;
-	(void)mode;
-	(void)at;
-	(void)len;
-	errno = EOPNOTSUPP;
-	return -1;
-}
 
 static const char *const types[] = { "order.created", "order.paid", "item.sold", "other" };
 
@@ -69,7 +47,8 @@ static void refused(struct call *c, int rc)
 	struct rm *m = c->m;
 	if (rc == 0)
 		return;
-	RM_CHECK(m, rc == HL_ENOTFOUND || rc == HL_ECONFLICT || rc == HL_EBUSY || rc == HL_EINVAL, "refused: %s", hl_errname(rc));
+	RM_CHECK(m, rc == HL_ENOTFOUND || rc == HL_ECONFLICT || rc == HL_EBUSY || rc == HL_EINVAL ||
+			rc == HL_EFATAL, "refused: %s", hl_errname(rc));
 	end(c);
 }
 
@@ -79,11 +58,11 @@ static void check_id(struct call *c, const struct hl_published *p)
 	struct rm *m = c->m;
 	struct rm_id *id = &m->ids[c->account][c->id];
 	bool lasts = id->event && m->wall_max_ms - id->at_ms < 47 * HOUR && fx_now(&m->f) - id->at_ms > -20 * HOUR;
-	RM_CHECK(m, !lasts || (p->replayed && p->event == id->event && p->n_deliveries == id->n),
+	RM_CHECK(m, !lasts || (p->replayed && (id->twice || (p->event == id->event && p->n_deliveries == id->n))),
 			"id %d of account %u: event %llu first, now %llu", c->id, c->account, (unsigned long long)id->event,
 			(unsigned long long)p->event);
 	if (!lasts)
-		*id = (struct rm_id){ p->event, p->n_deliveries, p->created_at_ms };
+		*id = (struct rm_id){ p->event, p->n_deliveries, p->created_at_ms, id->event != 0 };
 }
 
 static void on_publish(void *data, int status, const struct hl_published *p)
@@ -278,6 +257,9 @@ static void recover(struct rm *m)
 	if (rm_chance(m, 30))
 		r.type = hl_str_from(types[0]);
 	w->unsure = true;
+	for (uint64_t n = 1; n < m->cap; n++) /* what expired may come back */
+		if (m->deliveries[n].known && m->webhooks[m->deliveries[n].webhook].number == w->number)
+			m->deliveries[n].expires_at_ms = 0;
 	refused(c, hl_webhook_recover(m->f.d, w->account, &r, on_count, c, NULL));
 }
 
@@ -358,7 +340,7 @@ static void restart(struct rm *m, bool crash)
 static void jump(struct rm *m)
 {
 	hl_ms_t by = rm_chance(m, 50) ? (hl_ms_t)rm_below(m, 3 * HOUR) : (hl_ms_t)rm_below(m, 72) * HOUR;
-	fakeenv_jump(&m->f.world, rm_chance(m, 50) ? by : -by);
+	rm_jump(m, rm_chance(m, 50) ? by : -by);
 }
 
 static void pass_time(struct rm *m)
@@ -422,6 +404,7 @@ static void set_up(struct rm *m)
 		create(m);
 	squeeze(m);
 	m->f.disk_late = m->seed % 5 > 1;
+	rm_faults(m->seed % 7 == 3 ? 5 : 0, m->seed);
 }
 
 static bool all_ended(struct fx *f, void *data)
@@ -438,6 +421,7 @@ static bool all_ended(struct fx *f, void *data)
 static void heal(struct rm *m)
 {
 	m->doing = "healing";
+	rm_faults(0, 0);
 	m->f.disk_stalled = false;
 	for (unsigned i = 0; i < m->n_webhooks; i++)
 		m->webhooks[i].mood = RM_OK;
@@ -465,6 +449,8 @@ static void run(uint64_t seed)
 	for (m->step = 1; m->step <= steps; m->step++) {
 		step(m);
 		pass_time(m);
+		if (m->f.fatal) /* a transaction could not even begin */
+			restart(m, true);
 		m->wall_max_ms = HL_MAX(m->wall_max_ms, fx_now(&m->f));
 		rm_check_engine(m);
 		if (m->step % 16 == 0)

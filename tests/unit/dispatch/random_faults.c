@@ -1,0 +1,82 @@
+/* What the random test puts between the engine and the system; the linker sends these calls here (--wrap). */
+#include "random_model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The hash of the maps decides in which order a walk sees the queues: the same in every run, so that a seed repeats itself. */
+ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags)
+{
+	(void)flags;
+	memset(buf, 0x5a, n);
+	return (ssize_t)n;
+}
+
+/* Half the time of a run would go into reserving room that the directory in memory loses at the next crash. */
+int __wrap_fallocate64(int fd, int mode, off_t at, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t at, off_t len)
+{
+	(void)fd;
+	(void)mode;
+	(void)at;
+	(void)len;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+/* ---- memory, while a batch is applied ---- */
+
+static unsigned percent;
+static uint64_t dice;
+static unsigned countdown;       /* the n-th allocation from now on fails; 0 = none */
+
+void rm_faults(unsigned percent_of_batches, uint64_t seed)
+{
+	percent = percent_of_batches;
+	dice = seed;
+}
+
+static unsigned roll(unsigned n)
+{
+	dice = dice * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)((dice >> 33) % n);
+}
+
+static bool fails(void)
+{
+	return countdown && --countdown == 0;
+}
+
+/* Late batches only: hl_commit_step calls its own. */
+bool __real_hl_commit_run(struct hl_commit *c);
+bool __wrap_hl_commit_run(struct hl_commit *c);
+bool __wrap_hl_commit_run(struct hl_commit *c)
+{
+	countdown = percent && roll(100) < percent ? 1 + roll(roll(2) ? 6 : 60) : 0;
+	bool any = __real_hl_commit_run(c);
+	countdown = 0;
+	return any;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_malloc(size_t n)
+{
+	return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return fails() ? NULL : __real_realloc(p, n);
+}
