@@ -1,9 +1,24 @@
-/* See random_model.h. What must be true when every receiver answers again and time enough has passed. */
+/* See random_model.h. What a publish leaves; what must be true when every receiver answers again and time enough has passed. */
 #include "random_model.h"
 
 #include "store/audit.h"
 
 enum { MINUTE = 60000 };
+
+void rm_check_targets(struct rm *m, uint32_t account, uint64_t event)
+{
+	struct hl_event e;
+	struct hl_delivery v;
+	struct hl_webhook w;
+	RM_CHECK(m, hl_event_get(m->f.d, account, event, &e) == 0, "event %llu", (unsigned long long)event);
+	for (uint32_t i = 0; i < e.n_deliveries; i++) {
+		if (hl_delivery_get(m->f.d, account, e.first_delivery + i, &v) != 0)
+			continue;
+		int rc = hl_webhook_get(m->f.d, account, v.webhook, true, &w);
+		RM_CHECK(m, rc == 0 && w.state == HL_WEBHOOK_ENABLED, "event %llu went to webhook %u, which is %s",
+				(unsigned long long)event, v.webhook, rc ? "gone" : hl_webhook_state_name(w.state));
+	}
+}
 
 static bool lives(struct rm *m, const struct hl_delivery_row *row)
 {
@@ -29,6 +44,31 @@ hl_ms_t rm_expect_success(struct rm *m)
 		longest = HL_MAX(longest, left);
 	}
 	return longest;
+}
+
+static void check_open(struct rm *m, struct hl_queue *q)
+{
+	bool may_probe = q->fresh_count > 0;
+	for (size_t i = 0; i < q->due.count; i++)
+		may_probe |= HL_CONTAINER_OF(q->due.nodes[i], struct hl_due_entry, node)->due.why == HL_WAIT_BACKOFF;
+	RM_CHECK(m, q->state != HL_QUEUE_PARKED || q->limits.strict || !may_probe, "webhook %u is still parked", q->webhook);
+}
+
+void rm_check_drained(struct rm *m)
+{
+	struct hl_delivery_row row;
+	size_t pos = 0;
+	void *q;
+	while (hl_map_u64_next(&m->f.d->queues, &pos, NULL, &q))
+		check_open(m, q);
+	for (uint64_t n = 1; n < m->cap; n++) {
+		const struct rm_delivery *d = &m->deliveries[n];
+		const struct rm_webhook *w = &m->webhooks[d->webhook];
+		if (d->known && d->told && !d->hint && !w->strict && d->sent_mono_ms < w->opened_mono_ms &&
+				hl_delivery_row_get(hl_core_read(m->f.d), n, &row) && row.wait == HL_WAIT_BACKOFF)
+			RM_CHECK(m, row.state != HL_DELIVERY_PENDING || w->state == HL_WEBHOOK_DELETED,
+					"delivery %llu was not drained", (unsigned long long)n);
+	}
 }
 
 static void check_row(struct rm *m, uint64_t n, const struct hl_delivery_row *row, const struct rm_delivery *d)

@@ -132,10 +132,11 @@ void rm_learn_states(struct rm *m)
 		struct hl_webhook v;
 		if (!w->number)
 			continue;
-		if (hl_webhook_get(m->f.d, w->account, w->number, true, &v) != 0)
-			w->state = HL_WEBHOOK_DELETED; /* with its history */
-		else
-			w->state = v.state;
+		bool there = hl_webhook_get(m->f.d, w->account, w->number, true, &v) == 0;
+		enum hl_webhook_state state = there ? v.state : HL_WEBHOOK_DELETED; /* with its history */
+		if (state != w->state)
+			m->disturbed_mono_ms = m->f.world.mono_ms;
+		w->state = state;
 	}
 }
 
@@ -166,11 +167,13 @@ static void catch_up(struct rm *m)
 		return;
 	m->unsynced = m->crashing = false;
 	m->n_flights = 0;
+	m->disturbed_mono_ms = m->f.world.mono_ms;
 	rm_learn_states(m);
 	compare_attempts(m);
 	for (unsigned i = 0; i < m->n_webhooks; i++) {
 		m->webhooks[i].tokens = m->webhooks[i].rate;
 		m->webhooks[i].tokens_mono_ms = m->f.world.mono_ms;
+		m->webhooks[i].opened_mono_ms = 0;
 	}
 }
 
@@ -271,6 +274,7 @@ void rm_jump(struct rm *m, hl_ms_t by_ms)
 	if (m->n_clocks == RM_JUMPS_MAX)
 		return;
 	fakeenv_jump(&m->f.world, by_ms);
+	m->disturbed_mono_ms = m->f.world.mono_ms;
 	m->clocks[m->n_clocks].mono_ms = m->f.world.mono_ms;
 	m->clocks[m->n_clocks++].ahead_ms = m->f.world.wall_ms - m->f.world.mono_ms;
 }
@@ -370,17 +374,24 @@ void rm_on_attempt(void *fixture, const struct hl_outcome *o)
 		rm_learn_states(m);
 }
 
+/* No other way tells of these. */
 void rm_on_log(void *fixture, enum hl_log_level level, const char *line)
 {
+	static const char lost[] = "ev=outcome.lost delivery=", opened[] = "ev=queue.opened webhook=";
 	struct rm *m = fixture;
-	const char *at = strstr(line, "ev=outcome.lost delivery=");
+	const char *at;
+	uint64_t number;
 	(void)level;
-	if (!at || rm_ghost(m))
+	if (rm_ghost(m))
 		return;
 	catch_up(m);
-	uint64_t n = strtoull(strchr(at, ' ') + strlen(" delivery="), NULL, 10);
-	struct rm_delivery *d = rm_delivery(m, n);
-	d->n_lost += d->n_requests > d->n_lost + d->n_told; /* one without a request says that it ended, and did not */
+	if ((at = strstr(line, lost))) {
+		struct rm_delivery *d = rm_delivery(m, strtoull(at + strlen(lost), NULL, 10));
+		d->n_lost += d->n_requests > d->n_lost + d->n_told; /* else: it was to end without a request */
+	} else if ((at = strstr(line, opened)) && m->f.d &&
+			hl_id_parse(m->f.d, HL_ID_WEBHOOK, hl_str_make(at + strlen(opened), HL_ID_LEN), &number) == 0) {
+		rm_webhook(m, (uint32_t)number)->opened_mono_ms = m->f.world.mono_ms;
+	}
 }
 
 /* ---- at every moment ---- */
@@ -409,6 +420,28 @@ void rm_check_engine(struct rm *m)
 	RM_CHECK(m, s->fast + s->slow <= s->max_total, "%u + %u attempts", s->fast, s->slow);
 	RM_CHECK(m, d->n_uncommitted <= d->n_runs && d->n_direct <= HL_DIRECT_MAX, "runs are miscounted");
 	RM_CHECK(m, in_store < (uint64_t)1 << 40, "a counter went below zero");
+}
+
+void rm_check_held(struct rm *m)
+{
+	enum { MINUTE = 60000 };
+	struct hl_delivery v;
+	hl_ms_t now = m->f.world.mono_ms;
+	if (m->f.disk_stalled)
+		m->disturbed_mono_ms = now;
+	if (now - m->disturbed_mono_ms < 5 * MINUTE || now - m->held_mono_ms < 10 * MINUTE)
+		return;
+	m->held_mono_ms = now;
+	for (uint64_t n = 1; n < m->cap; n++) {
+		const struct rm_delivery *d = &m->deliveries[n];
+		const struct rm_webhook *w = &m->webhooks[d->webhook];
+		if (!d->known || (w->state != HL_WEBHOOK_PAUSED && w->state != HL_WEBHOOK_DISABLED) ||
+				hl_delivery_get(m->f.d, w->account, n, &v) != 0)
+			continue;
+		RM_CHECK(m, v.state != HL_DELIVERY_PENDING || v.window_until_ms + 5 * MINUTE > fx_now(&m->f),
+				"delivery %llu is held %lld ms past its window", (unsigned long long)n,
+				(long long)(fx_now(&m->f) - v.window_until_ms));
+	}
 }
 
 void rm_settle_recoveries(struct rm *m)

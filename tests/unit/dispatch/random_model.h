@@ -21,6 +21,7 @@ struct rm_webhook {
 	enum rm_mood mood;
 	double tokens;
 	hl_ms_t tokens_mono_ms;
+	hl_ms_t opened_mono_ms;          /* its queue, after being parked; 0 = never since the start */
 };
 
 struct rm_delivery {
@@ -76,6 +77,8 @@ struct rm {
 	struct rm_id ids[RM_ACCOUNTS + 1][RM_IDS];
 	struct rm_flight flights[RM_FLIGHTS_MAX];
 	size_t n_flights;
+	hl_ms_t disturbed_mono_ms;       /* latest jump, start, stall or change of a webhook's state */
+	hl_ms_t held_mono_ms;            /* rm_check_held looked last */
 	uint64_t n_outstanding;          /* calls not answered */
 	bool dropped_history;            /* some rows are gone for good */
 	hl_ms_t wall_max_ms;             /* latest the clock ever showed */
@@ -101,6 +104,8 @@ struct rm_webhook *rm_webhook(struct rm *m, uint32_t number);
 void rm_learn_states(struct rm *m);
 /* An event was acknowledged: it is stored with all its deliveries. */
 void rm_learn_event(struct rm *m, uint32_t account, uint64_t number, uint32_t n);
+/* An event that was told at once, so that the store is as its publish found it: only webhooks that receive got a delivery. */
+void rm_check_targets(struct rm *m, uint32_t account, uint64_t event);
 /* Calls of the fixture. */
 bool rm_on_request(void *model, const struct fx_request *r, struct fx_answer *out);
 void rm_on_attempt(void *fixture, const struct hl_outcome *o);
@@ -110,6 +115,10 @@ void rm_on_log(void *fixture, enum hl_log_level level, const char *line);
 void rm_jump(struct rm *m, hl_ms_t by_ms);
 /* Whatever holds at every moment. */
 void rm_check_engine(struct rm *m);
+/* Deliveries of webhooks that do not send end with their windows. */
+void rm_check_held(struct rm *m);
+/* A while after all receivers answer: no queue is parked, and what waited while it was has been sent. */
+void rm_check_drained(struct rm *m);
 /* After an end in order, or a crash, and the start that followed. */
 void rm_reopened(struct rm *m);
 /* Recoveries that are through make failed deliveries final again. */

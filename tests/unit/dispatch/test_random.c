@@ -76,6 +76,8 @@ static void on_publish(void *data, int status, const struct hl_published *p)
 					m->events[i].n_replays += p->n_deliveries;
 		} else {
 			rm_learn_event(m, c->account, p->event, p->n_deliveries);
+			if (!p->replayed && !m->f.disk_late)
+				rm_check_targets(m, c->account, p->event);
 			if (c->id >= 0)
 				check_id(c, p);
 		}
@@ -434,6 +436,8 @@ static void heal(struct rm *m)
 	}
 	fx_pump(&m->f);
 	hl_ms_t longest = rm_expect_success(m);
+	fx_advance(&m->f, 8 * MINUTE + (hl_ms_t)m->f.d->numbers.delivery * SECOND);
+	rm_check_drained(m);
 	(void)fx_until(&m->f, all_ended, NULL, longest + HOUR);
 	rm_settle_recoveries(m);
 	rm_check_engine(m);
@@ -453,6 +457,7 @@ static void run(uint64_t seed)
 			restart(m, true);
 		m->wall_max_ms = HL_MAX(m->wall_max_ms, fx_now(&m->f));
 		rm_check_engine(m);
+		rm_check_held(m);
 		if (m->step % 16 == 0)
 			rm_settle_recoveries(m);
 		fx_forget(&m->f);
