@@ -77,6 +77,7 @@ void hl_attempt_release(struct hl_attempt_run *run)
 	run->state = HL_RUN_FREE;
 	if (!run->slot.queue && run->cb)
 		d->n_direct--;
+	hl_list_remove(&run->slot.fresh);
 	hl_list_remove(&run->link);
 	d->n_runs--;
 	if (d->n_free_runs >= FREE_RUNS_MAX || run->response.cap > RUN_BUF_KEEP || run->exchange.body.cap > RUN_BUF_KEEP) {
@@ -131,7 +132,9 @@ static void finish(struct hl_attempt_run *run, const struct hl_answer *answer)
 	if (q) {
 		run->change = hl_scheduler_finish(&d->scheduler, &run->slot, &run->judgement);
 		run->drain_gen = q->drain_gen;
-		run->fresh_floor = hl_queue_fresh_floor(q);
+		run->fresh_floor = hl_queue_fresh_floor(q); /* goes on from here when this outcome is stored, and not before */
+		if (run->fresh)
+			hl_queue_note_fresh(q, &run->slot);
 		if (run->change == HL_QUEUE_WAS_PARKED)
 			d->stats.queues_parked++;
 		else if (run->change == HL_QUEUE_WAS_OPENED)
@@ -343,6 +346,9 @@ static enum hl_start begin(struct hl_attempt_run *run, struct hl_queue *q, struc
 	if (at != HL_AT_ATTEMPT && at != HL_AT_ATTEMPT_LATE && at != HL_AT_HOLD) {
 		run->end_class = end_class(run, at, &row);
 		run->fresh_floor = hl_queue_fresh_floor(q);
+		run->slot.delivery = run->delivery;
+		if (run->fresh)
+			hl_queue_note_fresh(q, &run->slot);
 		hl_outcome_submit(run);
 		return HL_START_ENDED;
 	}

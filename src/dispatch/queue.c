@@ -55,6 +55,8 @@ void hl_queue_destroy(struct hl_queue *q)
 		return;
 	HL_CHECK(q->busy == 0 && q->lane < 0 && !hl_heap_linked(&q->wake) && !hl_list_linked(&q->sweep));
 	hl_queue_drop_windows(q);
+	while (hl_list_pop_front(&q->fresh_in_flight))
+		; /* their outcomes may still wait for the disk */
 	hl_heap_fini(&q->due);
 	free(q);
 }

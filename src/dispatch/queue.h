@@ -62,7 +62,7 @@ struct hl_work {
 /* An attempt as its queue and the scheduler see it; embedded in struct hl_attempt_run. */
 struct hl_slot {
 	struct hl_list young;           /* in the scheduler's list of attempts younger than HL_QUEUE_OLD_MS */
-	struct hl_list fresh;           /* in the queue's list of first attempts in flight, ascending by delivery */
+	struct hl_list fresh;           /* in the queue's list of first attempts under way, ascending by delivery */
 	struct hl_queue *queue;
 	uint64_t delivery;
 	hl_ms_t started_mono_ms;
@@ -104,7 +104,7 @@ struct hl_queue {
 	bool fresh_more;                /* the store holds more, from fresh_next on */
 	bool fresh_loading;
 	uint64_t fresh_next;            /* number to read on from; when !fresh_more, one past the newest seen */
-	struct hl_list fresh_in_flight; /* hl_slot.fresh */
+	struct hl_list fresh_in_flight; /* hl_slot.fresh: first attempts whose outcome is not durable */
 
 	/* due window: every stored entry up to (upto_due_ms, upto_delivery) is in the heap or claimed */
 	struct hl_heap due;
@@ -157,6 +157,8 @@ HL_MUST_CHECK int hl_queue_load_fresh(struct hl_queue *q, uint32_t epoch, const 
 bool hl_queue_wants_fresh(const struct hl_queue *q);
 /* Lowest number that may be a never-attempted pending delivery: what the stored cursor may advance to. */
 uint64_t hl_queue_fresh_floor(const struct hl_queue *q);
+/* A first attempt is under way until slot->fresh is removed: holds the floor. */
+void hl_queue_note_fresh(struct hl_queue *q, struct hl_slot *slot);
 
 /* An entry that was just stored (an outcome, a manual retry, a delayed publish). early: it was probed before its time. */
 HL_MUST_CHECK int hl_queue_push_due(struct hl_queue *q, const struct hl_due *due, bool early, hl_ms_t now_ms,

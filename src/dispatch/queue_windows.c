@@ -133,6 +133,14 @@ bool hl_queue_wants_fresh(const struct hl_queue *q)
 	return q->state == HL_QUEUE_OPEN ? q->fresh_count < low : q->state == HL_QUEUE_PARKED && q->fresh_count == 0;
 }
 
+void hl_queue_note_fresh(struct hl_queue *q, struct hl_slot *slot)
+{
+	struct hl_list *at = q->fresh_in_flight.prev; /* nearly always the place: numbers are taken in order */
+	while (at != &q->fresh_in_flight && HL_LIST_ENTRY(at, struct hl_slot, fresh)->delivery > slot->delivery)
+		at = at->prev;
+	hl_list_insert_after(at, &slot->fresh);
+}
+
 uint64_t hl_queue_fresh_floor(const struct hl_queue *q)
 {
 	uint64_t floor = q->fresh_next;

@@ -200,7 +200,7 @@ static void begin_slot(struct hl_scheduler *s, struct hl_queue *q, struct hl_slo
 	slot->probe = w->probe;
 	hl_list_push_back(&s->young, &slot->young);
 	if (w->fresh)
-		hl_list_push_back(&q->fresh_in_flight, &slot->fresh);
+		hl_queue_note_fresh(q, slot);
 	q->busy++;
 	if (w->probe)
 		q->probing = true;
