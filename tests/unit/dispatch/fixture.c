@@ -249,6 +249,8 @@ static void log_line(void *data, int level, const char *line)
 {
 	struct fx *f = data;
 	fprintf(stderr, "[%lld] %d %s\n", (long long)(f->world.wall_ms - fakeenv_epoch_ms), level, line);
+	if (f->options.on_log)
+		f->options.on_log(f, (enum hl_log_level)level, line);
 }
 
 void fx_init(struct fx *f)

@@ -429,7 +429,7 @@ void rm_check_held(struct rm *m)
 	hl_ms_t now = m->f.world.mono_ms;
 	if (m->f.disk_stalled)
 		m->disturbed_mono_ms = now;
-	if (now - m->disturbed_mono_ms < 5 * MINUTE || now - m->held_mono_ms < 10 * MINUTE)
+	if (m->n_clocks > 1 || now - m->disturbed_mono_ms < 5 * MINUTE || now - m->held_mono_ms < 10 * MINUTE)
 		return;
 	m->held_mono_ms = now;
 	for (uint64_t n = 1; n < m->cap; n++) {

@@ -115,7 +115,7 @@ void rm_on_log(void *fixture, enum hl_log_level level, const char *line);
 void rm_jump(struct rm *m, hl_ms_t by_ms);
 /* Whatever holds at every moment. */
 void rm_check_engine(struct rm *m);
-/* Deliveries of webhooks that do not send end with their windows. */
+/* Deliveries of webhooks that do not send end with their windows (a clock set back in between makes some wait for others). */
 void rm_check_held(struct rm *m);
 /* A while after all receivers answer: no queue is parked, and what waited while it was has been sent. */
 void rm_check_drained(struct rm *m);

@@ -65,6 +65,12 @@ static void check_id(struct call *c, const struct hl_published *p)
 		*id = (struct rm_id){ p->event, p->n_deliveries, p->created_at_ms, id->event != 0 };
 }
 
+/* Whether batches are told some turns after they are durable. */
+static bool late(const struct rm *m)
+{
+	return m->seed % 5 > 1;
+}
+
 static void on_publish(void *data, int status, const struct hl_published *p)
 {
 	struct call *c = data;
@@ -76,7 +82,7 @@ static void on_publish(void *data, int status, const struct hl_published *p)
 					m->events[i].n_replays += p->n_deliveries;
 		} else {
 			rm_learn_event(m, c->account, p->event, p->n_deliveries);
-			if (!p->replayed && !m->f.disk_late)
+			if (!p->replayed && !late(m))
 				rm_check_targets(m, c->account, p->event);
 			if (c->id >= 0)
 				check_id(c, p);
@@ -405,7 +411,7 @@ static void set_up(struct rm *m)
 	for (unsigned n = 3 + rm_below(m, 12); n > 0; n--)
 		create(m);
 	squeeze(m);
-	m->f.disk_late = m->seed % 5 > 1;
+	m->f.disk_late = late(m);
 	rm_faults(m->seed % 7 == 3 ? 5 : 0, m->seed);
 }
 
