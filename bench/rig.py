@@ -322,7 +322,7 @@ class Server:
 
 # ---- wrk
 
-def wrk(url, seconds, body, headers, connections=CONNECTIONS, path="/"):
+def wrk(url, seconds, body, connections, path, headers):
     """Posts the same request over and over. Returns requests answered 2xx, seconds, rate, latency percentiles in ms."""
     script = scratch() / "post.lua"
     quote = lambda s: json.dumps(s)  # ASCII JSON strings are Lua strings

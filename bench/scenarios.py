@@ -15,7 +15,12 @@ class Plan:
 
 
 median = statistics.median
-EQUAL = {"delivery.max_in_flight": CONNECTIONS, "delivery.max_slow": CONNECTIONS} # as many connections as wrk
+BUSY = 256          # connections where a sender may choose: more than enough for BullMQ
+
+
+def at_most(n):
+    """Settings for as many connections to the receiver as the yardstick has."""
+    return {"delivery.max_in_flight": n, "delivery.max_slow": n}
 
 
 def alternate(n, ours, beside):
@@ -39,11 +44,11 @@ def settled(nginx, since, wanted, limit_s):
     return time.monotonic()
 
 
-def deliver_once(server, nginx, seconds):
+def deliver_once(server, nginx, seconds, connections=CONNECTIONS):
     """Publishes for some seconds; the rate counts until the last delivery has arrived."""
     body = json.dumps({"type": "bench.event", "data": rig.event_data()}, separators=(",", ":"))
     before, cpu, began = nginx.count(), server.cpu_s(), time.monotonic()
-    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, path="/v1/events", headers={
+    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, connections, "/v1/events", {
         "Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
     if sent["bad"]:
         raise Failed(f"{sent['bad']} publishes refused")
@@ -57,19 +62,19 @@ def deliver_once(server, nginx, seconds):
 class Delivering:
     """Server, webhook and nginx, and the laps of fan-out 1 between them."""
 
-    def __init__(self, plan, tls=False):
-        self.plan, self.nginx, self.laps = plan, rig.Nginx(tls), []
-        self.server = rig.Server(EQUAL | ({"tls.ca_file": self.nginx.cert} if tls else {}))
+    def __init__(self, plan, connections=CONNECTIONS, tls=False):
+        self.plan, self.connections, self.nginx, self.laps = plan, connections, rig.Nginx(tls), []
+        self.server = rig.Server(at_most(connections) | ({"tls.ca_file": self.nginx.cert} if tls else {}))
         self.headers, self.body = rig.caught(self.server)
-        self.server.webhook(self.nginx.url + "/", max_in_flight=CONNECTIONS)
-        deliver_once(self.server, self.nginx, 1)
+        self.server.webhook(self.nginx.url + "/", max_in_flight=connections)
+        deliver_once(self.server, self.nginx, 1, connections)
 
     def lap(self):
-        self.laps.append(deliver_once(self.server, self.nginx, self.plan.pick(3, 4)))
+        self.laps.append(deliver_once(self.server, self.nginx, self.plan.pick(3, 4), self.connections))
         return self.laps[-1]["rate"]
 
     def wrk(self):
-        return rig.wrk(self.nginx.url, self.plan.pick(2, 3), self.body, self.headers)["rate"]
+        return rig.wrk(self.nginx.url, self.plan.pick(2, 3), self.body, self.connections, "/", self.headers)["rate"]
 
     def row(self, scenario, what, yardstick, n, beside, **bounds):
         first = len(self.laps)
@@ -84,15 +89,19 @@ class Delivering:
 
 def deliver(plan):
     d = Delivering(plan)
-    what = f"deliveries, fan-out 1, 1 KiB, {CONNECTIONS} connections"
-    rows = [d.row("deliver", what, "wrk -> nginx", plan.pick(2, 5), d.wrk, least=0.2, goal=0.3)]
+    what = "deliveries, fan-out 1, 1 KiB, {} connections"
+    rows = [d.row("deliver", what.format(CONNECTIONS), "wrk -> nginx", plan.pick(2, 5), d.wrk, least=0.2, goal=0.3)]
+    d.stop()
+    d = Delivering(plan, BUSY)
+    what = what.format(BUSY)
+    rows.append(d.row("deliver", what, "wrk -> nginx", plan.pick(1, 3), d.wrk, goal=0.3))
     for fsync, note in (("always", "as durable"), ("everysec", "may lose a second")):
         sender = BullMQ(plan, d.nginx, fsync)
-        rows.append(d.row("deliver", "the same", f"BullMQ + Redis, appendfsync {fsync} ({note})", plan.pick(1, 3),
+        rows.append(d.row("deliver", what, f"BullMQ + Redis, appendfsync {fsync} ({note})", plan.pick(1, 3),
                           sender.lap, least=5, goal=10))
         sender.stop()
     sender = SyslogNg(plan, d.nginx)
-    rows.append(d.row("deliver", "the same", "syslog-ng http(), disk buffer (no fsync, unsigned)", plan.pick(1, 3),
+    rows.append(d.row("deliver", what, "syslog-ng http(), disk buffer (no fsync, unsigned)", plan.pick(1, 3),
                       sender.lap, goal=2.5))
     sender.stop()
     d.stop()
@@ -113,8 +122,8 @@ class BullMQ:
             raise Failed("BullMQ is not installed (tools/deps install bench)")
         self.nginx, self.count, self.redis = nginx, plan.pick(8000, 24000), rig.Redis(fsync)
         program, pipes = rig.HERE / "bullmq.js", {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.worker = rig.start(["node", program, "worker", self.redis.port, nginx.url, CONNECTIONS], **pipes)
-        self.producer = rig.start(["node", program, "producer", self.redis.port, "-", CONNECTIONS, rig.BODY_BYTES],
+        self.worker = rig.start(["node", program, "worker", self.redis.port, nginx.url, BUSY], **pipes)
+        self.producer = rig.start(["node", program, "producer", self.redis.port, "-", BUSY, rig.BODY_BYTES],
                                   **pipes)
         for p in (self.worker, self.producer):
             if p.stdout.readline() != "ready\n":
@@ -169,7 +178,7 @@ log {{ source(s); destination(d); flags(flow-control); }};
 
 def fanout(plan):
     nginx = rig.Nginx()
-    server = rig.Server(EQUAL)
+    server = rig.Server(at_most(CONNECTIONS))
     headers, body = rig.caught(server)
     webhooks, events = 1000, plan.pick(60, 200)
     server.webhooks({"url": f"{nginx.url}/{i}"} for i in range(webhooks))
@@ -186,7 +195,7 @@ def fanout(plan):
 
     publish(5) # to warm up
     mine, other, ratios = alternate(plan.pick(2, 5), lambda: publish(events), lambda: rig.wrk(
-        nginx.url, plan.pick(2, 3), body, headers)["rate"])
+        nginx.url, plan.pick(2, 3), body, CONNECTIONS, "/", headers)["rate"])
     server.stop()
     nginx.stop()
     return [Row("fanout", "deliveries, fan-out 1 to 1000, 1 KiB, 64 connections", median(mine), "/s", "wrk -> nginx",
@@ -299,7 +308,7 @@ def backlog(plan):
 
 def ingest_rate(server, seconds):
     body = json.dumps({"type": "bench.nobody", "data": rig.event_data()}, separators=(",", ":"))
-    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, path="/v1/events", headers={
+    sent = rig.wrk(f"http://127.0.0.1:{server.port}", seconds, body, CONNECTIONS, "/v1/events", {
         "Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
     if sent["bad"]:
         raise Failed(f"{sent['bad']} publishes refused")
