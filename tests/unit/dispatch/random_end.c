@@ -64,7 +64,7 @@ void rm_check_drained(struct rm *m)
 	for (uint64_t n = 1; n < m->cap; n++) {
 		const struct rm_delivery *d = &m->deliveries[n];
 		const struct rm_webhook *w = &m->webhooks[d->webhook];
-		if (d->known && d->told && !d->hint && !w->strict && d->sent_mono_ms < w->opened_mono_ms &&
+		if (d->known && d->told && !d->hint && !w->strict && d->told_mono_ms < w->opened_mono_ms &&
 				hl_delivery_row_get(hl_core_read(m->f.d), n, &row) && row.wait == HL_WAIT_BACKOFF)
 			RM_CHECK(m, row.state != HL_DELIVERY_PENDING || w->state == HL_WEBHOOK_DELETED,
 					"delivery %llu was not drained", (unsigned long long)n);

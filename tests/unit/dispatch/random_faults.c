@@ -53,7 +53,7 @@ bool __real_hl_commit_run(struct hl_commit *c);
 bool __wrap_hl_commit_run(struct hl_commit *c);
 bool __wrap_hl_commit_run(struct hl_commit *c)
 {
-	countdown = percent && roll(100) < percent ? 1 + roll(roll(2) ? 6 : 60) : 0;
+	countdown = percent && roll(100) < percent ? 1 + roll(roll(2) ? 4 : 40) : 0;
 	bool any = __real_hl_commit_run(c);
 	countdown = 0;
 	return any;

@@ -136,6 +136,8 @@ void rm_learn_states(struct rm *m)
 		enum hl_webhook_state state = there ? v.state : HL_WEBHOOK_DELETED; /* with its history */
 		if (state != w->state)
 			m->disturbed_mono_ms = m->f.world.mono_ms;
+		if (state != w->state && state == HL_WEBHOOK_ENABLED)
+			w->opened_mono_ms = m->f.world.mono_ms;
 		w->state = state;
 	}
 }
@@ -363,6 +365,7 @@ void rm_on_attempt(void *fixture, const struct hl_outcome *o)
 	RM_CHECK(m, !o->attempt->succeeded || o->delivery->state == HL_DELIVERY_SUCCEEDED, "delivery %llu: success, but %s",
 			(unsigned long long)n, hl_delivery_state_name(o->delivery->state));
 	d->n_told = o->delivery->n_attempts;
+	d->told_mono_ms = m->f.world.mono_ms;
 	d->state = o->delivery->state;
 	if (!d->early || !d->told) {
 		d->told = true;

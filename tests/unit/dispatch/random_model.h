@@ -21,7 +21,7 @@ struct rm_webhook {
 	enum rm_mood mood;
 	double tokens;
 	hl_ms_t tokens_mono_ms;
-	hl_ms_t opened_mono_ms;          /* its queue, after being parked; 0 = never since the start */
+	hl_ms_t opened_mono_ms;          /* its queue, parked or held before; 0 = never since the start */
 };
 
 struct rm_delivery {
@@ -35,7 +35,7 @@ struct rm_delivery {
 	bool hand;                       /* somebody retried it: its times are not checked any more */
 	bool asked, early;               /* the newest request: was answered with a hint, came before its time */
 	bool hint;                       /* waits for what the receiver asked for */
-	hl_ms_t sent_mono_ms;            /* newest request */
+	hl_ms_t sent_mono_ms, told_mono_ms; /* newest request, newest outcome */
 	uint32_t n_requests, n_told;     /* sent; attempts when last heard of */
 	uint32_t n_lost;                 /* sent and not stored: a crash, an end, no memory */
 	bool must_succeed;

@@ -412,7 +412,7 @@ static void set_up(struct rm *m)
 		create(m);
 	squeeze(m);
 	m->f.disk_late = late(m);
-	rm_faults(m->seed % 7 == 3 ? 5 : 0, m->seed);
+	rm_faults(m->seed % 4 == 3 ? 15 : 0, m->seed);
 }
 
 static bool all_ended(struct fx *f, void *data)

@@ -257,6 +257,36 @@ static void test_parked_survives_a_crash_and_still_drains(void **state)
 	assert_int_equal(s.by_state[HL_DELIVERY_SUCCEEDED], 20);
 }
 
+static void outage(struct fx *f, int n)
+{
+	fx_script(f, URL, &(struct fx_answer){ .error_class = HL_CLASS_CONNECT });
+	for (int i = 0; i < n; i++)
+		fx_publish(f, "order.created", "{}");
+	fx_advance(f, 10 * SECOND);
+	fx_unscript(f);
+	fx_advance(f, HL_QUEUE_PROBE_MAX_MS * 12 / 10 + 5 * SECOND);
+}
+
+static void test_a_forgotten_queue_still_drains(void **state)
+{
+	struct fx *f = *state;
+	struct hl_webhook_stats s;
+	fx_open(f);
+	f->d->shared.n_due_max = 0; /* most of what waits is only in the store */
+	delays_webhook(f, 7200, 0);
+	outage(f, 6);
+	assert_int_equal(f->d->queues.count, 1);
+	fx_advance(f, 15 * MINUTE);
+	assert_int_equal(f->d->queues.count, 0);
+	fx_script(f, URL, &(struct fx_answer){ .status = 500 });
+	for (int i = 0; i < 200; i++)
+		fx_publish(f, "order.created", "{}");
+	fx_advance(f, MINUTE); /* all of them wait for two hours */
+	outage(f, 6);
+	assert_int_equal(hl_webhook_stats(f->d, HL_ACCOUNT_DEFAULT, 1, &s), 0);
+	assert_int_equal(s.by_state[HL_DELIVERY_SUCCEEDED], 212);
+}
+
 static void test_parked_to_the_end_fails_with_the_probes_reason(void **state)
 {
 	struct fx *f = *state;
@@ -465,7 +495,7 @@ int main(void)
 		T(test_pause_holds_and_resume_makes_due), T(test_deliver_after_and_expires_at),
 		T(test_crash_repeats_only_what_was_not_recorded), T(test_receiver_gone_disables_the_webhook),
 		T(test_backlog_is_spread_after_a_restart), T(test_webhooks_of_dialects_have_defaults_of_their_own),
-		T(test_a_backlog_larger_than_its_window),
+		T(test_a_backlog_larger_than_its_window), T(test_a_forgotten_queue_still_drains),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
