@@ -107,23 +107,6 @@ static void a_recovery_survives_a_crash(void **state)
 	assert_int_equal(in_state(f, w, HL_DELIVERY_PENDING), 0);
 }
 
-static void nothing_comes_back_to_a_deleted_webhook(void **state)
-{
-	struct fx *f = *state;
-	uint32_t w = failed(f, 700);
-	struct fx_result out = { 0 }, del = { 0 };
-	struct hl_recover r = { .webhook = w, .error_class = -1 };
-	struct hl_totals t;
-	assert_int_equal(hl_webhook_recover(f->d, A, &r, fx_on_count, &out, NULL), 0);
-	while (!out.called)
-		assert_true(fx_turn(f));
-	assert_int_equal(hl_webhook_delete(f->d, A, w, false, fx_on_webhook, &del, NULL), 0);
-	fx_advance(f, 120000);
-	assert_true(del.called);
-	hl_totals_get(hl_core_read(f->d), 0, &t);
-	assert_int_equal(t.by_state[HL_DELIVERY_PENDING], 0);
-}
-
 static void refusals(void **state)
 {
 	struct fx *f = *state;
@@ -151,7 +134,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = { T(dry_run_counts_only), T(matching_ones_are_sent_again),
-		T(a_recovery_survives_a_crash),
-		T(nothing_comes_back_to_a_deleted_webhook), T(refusals) };
+		T(a_recovery_survives_a_crash), T(refusals) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,6 +171,21 @@ static void test_recover_by_time(void **state)
 	assert_int_equal(count, 0);
 }
 
+static void test_recover_ends_with_its_webhook(void **state)
+{
+	uint64_t most;
+	struct hl_delivery_row d;
+	(void)state;
+	for (uint64_t n = 1; n <= 10; n++)
+		publish(n, 1, fakeenv_epoch_ms + (hl_ms_t)n, HL_DELIVERY_FAILED, 10);
+	struct hl_txn *txn = begin(&f);
+	put_webhook(txn, 1, 1, 2, HL_WEBHOOK_DELETED);
+	commit(&f, txn);
+	assert_int_equal(run((struct hl_job_row){ .kind = HL_JOB_RECOVER, .webhook = 1, .error_class = -1 }, 100, &most), 0);
+	assert_true(hl_delivery_row_get(reader(&f), 1, &d));
+	assert_int_equal(d.state, HL_DELIVERY_FAILED);
+}
+
 static void test_list(void **state)
 {
 	struct hl_job_row job, got;
@@ -198,7 +213,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_retention_by_bytes), T(test_retention_leaves), T(test_retention_after_drop), T(test_recover_by_time), T(test_list),
+		T(test_retention_by_bytes), T(test_retention_leaves), T(test_retention_after_drop), T(test_recover_by_time),
+		T(test_recover_ends_with_its_webhook), T(test_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
