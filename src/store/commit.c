@@ -17,9 +17,8 @@
 #include "base/err.h"
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { MAX_COMMANDS = 4096, GATHER_AFTER = 16, GATHER_BELOW = 64 };
+enum { MAX_COMMANDS = 4096 };
 #define MAX_BYTES ((uint64_t)16 << 20)
 
 struct queues {
@@ -273,25 +272,14 @@ static void batch_run(struct hl_commit *c, struct batch *b)
 	uv_mutex_unlock(&c->mutex);
 }
 
-/* A short pause lets more commands share the next fsync, when there were many a moment ago. */
-static void gather(struct hl_commit *c, size_t last_n)
-{
-	if (!c->o.gather_us || last_n <= GATHER_AFTER || c->waiting.n >= GATHER_BELOW || c->stop)
-		return;
-	uv_mutex_unlock(&c->mutex);
-	usleep(c->o.gather_us);
-	uv_mutex_lock(&c->mutex);
-}
-
 static void storage_thread(void *arg)
 {
 	struct hl_commit *c = arg;
-	struct batch b = { .n = 0 };
+	struct batch b;
 	for (;;) {
 		uv_mutex_lock(&c->mutex);
 		while (c->waiting.n == 0 && !c->stop)
 			uv_cond_wait(&c->work, &c->mutex);
-		gather(c, b.n);
 		bool end = c->waiting.n == 0;
 		batch_take(c, &b);
 		uv_mutex_unlock(&c->mutex);

@@ -31,8 +31,6 @@ struct hl_commit_options {
 	bool threaded;                /* false: hl_commit_step runs the batches (tests, simulator); loop may be NULL then */
 	uint32_t max_commands;        /* per batch; 0 = 4096 */
 	uint64_t max_bytes;           /* per batch; 0 = 16 MiB */
-	uint32_t gather_us;           /* under load (the batch before had over 16 commands) a batch of fewer than 64 waits this
-	                               * long for company; 0 = never */
 	void (*on_batch)(void *data); /* loop, before the first done of a batch: the read transaction was reset */
 	void (*on_fatal)(void *data, const struct hl_err *err); /* loop, once, before the done calls of the lost batch */
 	void *data;
