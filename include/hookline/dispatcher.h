@@ -132,9 +132,11 @@ struct hl_published {
 	hl_ms_t created_at_ms;
 	bool replayed;                /* an earlier publish with the same id or idempotency key */
 	struct hl_str answer;         /* replayed by idempotency key: the stored answer */
+	bool id_clashed;              /* HL_EMISMATCH: it was external_id, not the idempotency key */
 };
 
-/* status HL_OK: event and deliveries are on disk. HL_EMISMATCH: same id or key, different content. */
+/* status HL_OK: event and deliveries are on disk. HL_EMISMATCH: same id or key, different content; only id_clashed is set
+ * then. p is NULL with every other status. */
 typedef void (*hl_publish_cb)(void *data, int status, const struct hl_published *p);
 HL_API HL_MUST_CHECK int hl_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_publish *p, hl_publish_cb cb,
 		void *data, struct hl_err *err);
@@ -252,6 +254,8 @@ HL_API HL_MUST_CHECK int hl_delivery_attempts(struct hl_dispatcher *d, uint32_t 
 		const struct hl_attempt **out, size_t *out_n);
 /* The body of the latest attempt, or of the next one before any: built again from event and webhook. */
 HL_API HL_MUST_CHECK int hl_delivery_body(struct hl_dispatcher *d, uint32_t account, uint64_t number, struct hl_str *out);
+/* Its event as JSON in the shape of the webhook's dialect, whatever the format: the body `standard` would have. */
+HL_API HL_MUST_CHECK int hl_delivery_payload(struct hl_dispatcher *d, uint32_t account, uint64_t number, struct hl_str *out);
 
 struct hl_event_query {
 	uint32_t account;

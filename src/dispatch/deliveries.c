@@ -260,7 +260,8 @@ static struct hl_str joined(struct hl_dispatcher *d, const struct hl_body *b)
 	return hl_str_make(p, len);
 }
 
-int hl_delivery_body(struct hl_dispatcher *d, uint32_t account, uint64_t number, struct hl_str *out)
+/* format: instead of the webhook's own; HL_FORMAT_N = that. */
+static int build_body(struct hl_dispatcher *d, uint32_t account, uint64_t number, enum hl_format format, struct hl_str *out)
 {
 	struct hl_txn *txn = hl_core_read(d);
 	struct hl_delivery_row row;
@@ -276,7 +277,8 @@ int hl_delivery_body(struct hl_dispatcher *d, uint32_t account, uint64_t number,
 	if (!hl_event_row_get(txn, row.event, &event_row) || !shaping_webhook(txn, &row, &w))
 		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
 	hl_event_from_row(d, row.event, &event_row, &e);
-	struct hl_render r = { .dialect = w.w.dialect, .format = w.w.format, .event = &e, .webhook = row.webhook };
+	struct hl_render r = { .dialect = w.w.dialect, .format = format == HL_FORMAT_N ? w.w.format : format, .event = &e,
+		.webhook = row.webhook };
 	if (e.server && hl_render_wants_server(w.w.dialect) && hl_server_row_get(txn, e.server, &server_row) &&
 			server_row.account == account) {
 		hl_core_id(d, HL_ID_SERVER, e.server, server_row.created_at_ms, server_id);
@@ -292,4 +294,14 @@ int hl_delivery_body(struct hl_dispatcher *d, uint32_t account, uint64_t number,
 	}
 	hl_body_fini(&body);
 	return rc;
+}
+
+int hl_delivery_body(struct hl_dispatcher *d, uint32_t account, uint64_t number, struct hl_str *out)
+{
+	return build_body(d, account, number, HL_FORMAT_N, out);
+}
+
+int hl_delivery_payload(struct hl_dispatcher *d, uint32_t account, uint64_t number, struct hl_str *out)
+{
+	return build_body(d, account, number, HL_FORMAT_STANDARD, out);
 }

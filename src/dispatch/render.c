@@ -80,6 +80,12 @@ static void aboutyou_head(struct hl_buf *b, const struct hl_event *e)
 	hl_buf_cstr(b, ",\"message\":");
 }
 
+/* Clients of this dialect know `data` as an object or not at all. */
+static bool stellarstack_has_data(const struct hl_event *e)
+{
+	return hl_str_starts(hl_str_trim(e->data), HL_STR("{"));
+}
+
 /* The neutral event of this dialect; its webhooks normally get Discord embeds. */
 static void stellarstack_head(struct hl_buf *b, const struct hl_event *e, const struct hl_render_server *server)
 {
@@ -92,7 +98,8 @@ static void stellarstack_head(struct hl_buf *b, const struct hl_event *e, const 
 			text_member(b, ",\"status\":", server->status);
 		hl_buf_char(b, '}');
 	}
-	hl_buf_cstr(b, ",\"data\":");
+	if (stellarstack_has_data(e))
+		hl_buf_cstr(b, ",\"data\":");
 }
 
 static void bitnob_head(struct hl_buf *b, const struct hl_event *e)
@@ -129,7 +136,8 @@ static void standard_body(const struct hl_render *r, struct hl_body *out)
 		HL_NEVER("not a dialect");
 	}
 	out->head_len = b->len;
-	out->data = e->data;
+	if (r->dialect != HL_DIALECT_STELLARSTACK || stellarstack_has_data(e))
+		out->data = e->data;
 	if (r->dialect == HL_DIALECT_ABOUTYOU) {
 		hl_buf_cstr(b, ",\"subscription_id\":");
 		hl_buf_u64(b, r->webhook);

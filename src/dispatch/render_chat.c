@@ -27,7 +27,7 @@ enum {
 	FIELDS_MAX = 25,
 	EMBED_MAX = 6000,        /* title, description, names, values and footer together */
 	EMBED_URL_MAX = 2048,
-	INLINE_MAX = 40,         /* a longer value gets a line of its own */
+	INLINE_MAX = 40,         /* usual embed.inline_max */
 	TELEGRAM_MAX = 4096,
 };
 
@@ -168,6 +168,7 @@ struct embed {
 	struct hl_jsonw w;
 	struct hl_arena *arena;
 	size_t left;             /* units the embed may still hold */
+	size_t inline_max;       /* units; a longer value gets a line of its own */
 	unsigned n_fields;
 };
 
@@ -183,6 +184,7 @@ static void embed_begin(struct embed *m, struct hl_buf *out, struct hl_arena *ar
 {
 	m->arena = arena;
 	m->left = EMBED_MAX - (sizeof HL_RENDER_PRODUCT - 1);
+	m->inline_max = INLINE_MAX;
 	m->n_fields = 0;
 	hl_jsonw_init(&m->w, out);
 	hl_jsonw_object(&m->w);
@@ -226,7 +228,7 @@ static bool embed_field(void *to, struct hl_str name, struct hl_str value)
 	hl_jsonw_key(&m->w, "value");
 	hl_jsonw_str(&m->w, value);
 	hl_jsonw_key(&m->w, "inline");
-	hl_jsonw_bool(&m->w, value_units <= INLINE_MAX);
+	hl_jsonw_bool(&m->w, value_units <= m->inline_max);
 	hl_jsonw_object_end(&m->w);
 	return true;
 }
@@ -377,6 +379,7 @@ static void discord_stellarstack(struct source *s, const struct hl_render_server
 	struct hl_str type = s->event->type;
 	bool is_test = hl_str_eq(type, HL_STR(HL_RENDER_TEST_TYPE));
 	embed_begin(&m, out, &s->arena, stellarstack_title(s, is_test ? HL_STR("test") : type));
+	m.inline_max = FIELD_VALUE_MAX;
 	if (is_test)
 		embed_description(&m, HL_STR("Webhook connected"));
 	embed_facts(&m, s->event, stellarstack_color(type));

@@ -370,6 +370,23 @@ static void body_is_built_again(void **state)
 	assert_int_equal(hl_delivery_body(f->d, 2, number, &body), HL_ENOTFOUND);
 }
 
+/* What a receiver of people's messages was told, as its dialect's plain event. */
+static void payload_is_the_event_whatever_the_format(void **state)
+{
+	struct fx *f = *state;
+	fx_webhook_make(f, &(struct hl_webhook){ .url = HL_STR(URL), .format = HL_FORMAT_DISCORD });
+	fx_publish(f, "order.created", "{\"n\":1.0}");
+	struct hl_str payload, body;
+	uint64_t number = list(f, query())->v[0].number;
+	assert_int_equal(hl_delivery_body(f->d, A, number, &body), 0);
+	assert_true(hl_str_starts(body, HL_STR("{\"embeds\":")));
+	assert_int_equal(hl_delivery_payload(f->d, A, number, &payload), 0);
+	assert_true(hl_str_starts(payload, HL_STR("{\"id\":\"")));
+	assert_true(hl_str_contains(payload, HL_STR(",\"type\":\"order.created\"")));
+	assert_true(hl_str_contains(payload, HL_STR(",\"data\":{\"n\":1.0}}")));
+	assert_int_equal(hl_delivery_payload(f->d, 2, number, &payload), HL_ENOTFOUND);
+}
+
 /* ---- deletions under way ---- */
 
 /* The delete is durable, its job has not begun. */
@@ -468,7 +485,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(pages_go_both_ways), T(offset_and_total), T(filters), T(bad_queries_are_refused), T(long_walks_are_cut),
 		T(walks_share_a_turn_fairly),
-		T(get_and_attempts), T(body_is_built_again), T(deleted_pending_ones_are_cancelled_already),
+		T(get_and_attempts), T(body_is_built_again), T(payload_is_the_event_whatever_the_format),
+		T(deleted_pending_ones_are_cancelled_already),
 		T(dropped_ones_are_gone_already),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

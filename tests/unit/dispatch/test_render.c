@@ -97,6 +97,14 @@ static void standard(void **state)
 				"'Alpha \\'one\\'','status':'running'},'data':{}}");
 		expect(HL_DIALECT_STELLARSTACK, f, "server.started", "{}", NULL,
 				"{'event':'server.started','timestamp':'" WHEN "','data':{}}");
+		/* this dialect's data is an object or not there */
+		expect(HL_DIALECT_STELLARSTACK, f, "server.started", "\n {'n': 1.0} ", NULL,
+				"{'event':'server.started','timestamp':'" WHEN "','data':\n {'n': 1.0} }");
+		expect(HL_DIALECT_STELLARSTACK, f, "server.started", "[{}]", &server,
+				"{'event':'server.started','timestamp':'" WHEN "','server':{'id':'srv-1','name':"
+				"'Alpha \\'one\\'','status':'running'}}");
+		expect(HL_DIALECT_STELLARSTACK, f, "server.started", "null", NULL,
+				"{'event':'server.started','timestamp':'" WHEN "'}");
 	}
 }
 
@@ -247,6 +255,14 @@ static void stellarstack(void **state)
 		expect(HL_DIALECT_STELLARSTACK, HL_FORMAT_DISCORD, rows[i].type,
 				"{'reason':'x','ok':true,'count':3,'o':{'a':1}}", &server, want);
 	}
+	/* always inline, however long; a server without status has one field */
+	static const struct hl_render_server bare = { HL_STR("srv-2"), HL_STR("Beta"), HL_STR("") };
+	expect(HL_DIALECT_STELLARSTACK, HL_FORMAT_DISCORD, "backup.restored",
+			"{'file':'a text of more than forty characters, which needs a line','n':1.50,'':'x','nil':null}", &bare,
+			"{'embeds':[{'title':'" BELL "Backup Restored','color':39423,'timestamp':'" WHEN "','fields':["
+			FIELD("Server", "Beta", "true") ","
+			FIELD("File", "a text of more than forty characters, which needs a line", "true") ","
+			FIELD("N", "1.50", "true") "," FIELD("-", "x", "true") "]," FOOT);
 	expect(HL_DIALECT_STELLARSTACK, HL_FORMAT_DISCORD, "server.created", "[1]", NULL,
 			"{'embeds':[{'title':'" BELL "Server Created','color':65280,'timestamp':'" WHEN "'," FOOT);
 	expect(HL_DIALECT_STELLARSTACK, HL_FORMAT_DISCORD, HL_RENDER_TEST_TYPE, HL_RENDER_TEST_DATA, NULL,
