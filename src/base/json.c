@@ -4,10 +4,11 @@
  * per open bracket in a 64-bit word instead of recursion. Strings are scanned eight bytes at a time while they are
  * plain ASCII. Failures: the first byte that no longer fits the grammar (HL_ESYNTAX, text names what and where), a
  * bracket too deep (HL_ETOOBIG). Every read is bounded by the slice; no byte behind it is looked at. Walking the
- * text is jsonwalk.c's. */
+ * text is jsonwalk.c's; hl_json_pull does both at once, for the members of one object. */
 #include "base/json_scan.h"
 #include "base/defs.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "base/utf8.h"
 
 /* --- scanning: each takes a position and the end and returns where the token ends --- */
@@ -255,4 +256,85 @@ int hl_json_check(struct hl_str text, unsigned depth_max, struct hl_json *out, s
 	if (out)
 		*out = (struct hl_json){ type_of(*first), { first, (size_t)(p - first) } };
 	return 0;
+}
+
+/* --- member by member --- */
+
+void hl_json_pull(struct hl_json_pull *p, struct hl_str text)
+{
+	*p = (struct hl_json_pull){ .start = text.ptr, .at = text.ptr, .end = text.ptr + text.len };
+}
+
+static bool pull_fail(struct hl_json_pull *p, const char *at, const char *why)
+{
+	p->rc = HL_ESYNTAX;
+	p->bad = at;
+	p->why = why;
+	return false;
+}
+
+/* To the next member's name; NULL when there is none, because the object ends (rc HL_OK) or the text is wrong. */
+static const char *pull_to_name(struct hl_json_pull *p)
+{
+	const char *end = p->end, *q = p->at ? skip_space(p->at, end) : end;
+	if (!p->inside) {
+		struct hl_json whole;
+		struct hl_err err;
+		if (q == end || *q != '{') {
+			/* Rare enough to be read twice: what is wrong, that it is no JSON or that it is no object? */
+			p->rc = hl_json_check(hl_str_make(p->start, (size_t)(end - p->start)), HL_JSON_DEPTH_MAX, &whole, &err)
+					? HL_ESYNTAX : HL_EINVAL;
+			p->bad = q;
+			p->why = q == end ? "a value is missing" : "an object must begin";
+			return NULL;
+		}
+		p->inside = true;
+		q = skip_space(q + 1, end);
+	} else if (q < end && *q == ',') {
+		q = skip_space(q + 1, end);
+		if (q < end && *q == '}')
+			pull_fail(p, q, "a member name is missing");
+	} else if (q == end || *q != '}') {
+		pull_fail(p, q, q == end ? "the text ends inside an object" : "',' or '}' is missing");
+	}
+	if (p->rc)
+		return NULL;
+	if (q == end || *q != '}')
+		return q;
+	q = skip_space(q + 1, end);
+	p->over = true;
+	if (q < end)
+		pull_fail(p, q, "something follows the value");
+	return NULL;
+}
+
+bool hl_json_pull_next(struct hl_json_pull *p)
+{
+	struct reader r = { .start = p->start, .end = p->end };
+	struct nesting n = { .max = HL_JSON_DEPTH_MAX - 1 };
+	const char *name = p->rc || p->over ? NULL : pull_to_name(p);
+	if (!name)
+		return false;
+	const char *value = scan_name(&r, name), *q = value;
+	if (!value)
+		return pull_fail(p, r.bad, r.why);
+	int rc = scan_value(&r, &n, &q);
+	if (rc != SCAN_OK)
+		return pull_fail(p, r.bad, rc == SCAN_BAD ? r.why : "nested too deep");
+	const char *close = value - 1;
+	while (*close != '"')
+		close--;
+	p->key = hl_str_make(name + 1, (size_t)(close - name - 1));
+	p->value = (struct hl_json){ type_of(*value), { value, (size_t)(q - value) } };
+	p->at = q;
+	return true;
+}
+
+int hl_json_pull_end(const struct hl_json_pull *p, struct hl_err *err)
+{
+	if (p->rc == HL_EINVAL)
+		return hl_err_set(err, HL_EINVAL, "must be a JSON object");
+	if (p->rc)
+		return hl_err_set(err, p->rc, "%s at byte %zu", p->why, (size_t)(p->bad - p->start));
+	return HL_OK;
 }

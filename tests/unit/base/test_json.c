@@ -3,6 +3,8 @@
 #include "base/json.h"
 #include "json_corpus.h"
 
+#include <stdio.h>
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static int check(struct hl_str text)
@@ -201,6 +203,95 @@ static void noise(void **state)
 	guard_close(&g);
 }
 
+/* --- member by member --- */
+
+/* The verdict of a pull; the members are put together again as [key=value]. */
+static int pull(struct hl_str text, char *out, size_t cap)
+{
+	struct hl_json_pull p;
+	struct hl_err err;
+	size_t n = 0;
+	out[0] = '\0';
+	for (hl_json_pull(&p, text); hl_json_pull_next(&p);)
+		n += (size_t)snprintf(out + n, cap - n, "[%.*s=%d:%.*s]", HL_FMT(p.key), p.value.type, HL_FMT(p.value.raw));
+	assert_false(hl_json_pull_next(&p));
+	return hl_json_pull_end(&p, &err);
+}
+
+static void pulls(void **state)
+{
+	(void)state;
+	static const struct { const char *text; int rc; const char *members; } cases[] = {
+		{ "{}", 0, "" },
+		{ " { } ", 0, "" },
+		{ "{\"a\":1}", 0, "[a=2:1]" },
+		{ " { \"a\" : 1 , \"b\":[ 1,{} ]\n,\"\":\"x\" , \"a\\\"\" : null } ", 0, "[a=2:1][b=4:[ 1,{} ]][=3:\"x\"][a\\\"=0:null]" },
+		{ "", HL_ESYNTAX, "" },
+		{ "  ", HL_ESYNTAX, "" },
+		{ "1", HL_EINVAL, "" },
+		{ "[{}]", HL_EINVAL, "" },
+		{ "[", HL_ESYNTAX, "" },
+		{ "x", HL_ESYNTAX, "" },
+		{ "{\"a\":1,}", HL_ESYNTAX, "[a=2:1]" },
+		{ "{,}", HL_ESYNTAX, "" },
+		{ "{\"a\":1 \"b\":2}", HL_ESYNTAX, "[a=2:1]" },
+		{ "{\"a\":1]", HL_ESYNTAX, "[a=2:1]" },
+		{ "{\"a\":1", HL_ESYNTAX, "[a=2:1]" },
+		{ "{\"a\":1}}", HL_ESYNTAX, "[a=2:1]" },
+		{ "{\"a\":1} x", HL_ESYNTAX, "[a=2:1]" },
+		{ "{a:1}", HL_ESYNTAX, "" },
+		{ "{\"a\" 1}", HL_ESYNTAX, "" },
+		{ "{\"a\":}", HL_ESYNTAX, "" },
+	};
+	char got[256];
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		if (pull(hl_str_from(cases[i].text), got, sizeof got) != cases[i].rc || strcmp(got, cases[i].members))
+			fail_msg("%s gave %s", cases[i].text, got);
+	}
+	char deep[200] = "{\"a\":";
+	memset(deep + 5, '[', 63);
+	memset(deep + 68, ']', 63);
+	deep[131] = '}';
+	assert_int_equal(pull(hl_str_make(deep, 132), got, sizeof got), HL_OK);
+	deep[4] = ' ';
+	memmove(deep + 6, deep + 5, 127);
+	memcpy(deep, "{\"a\":[", 6);
+	assert_int_equal(pull(hl_str_make(deep, 133), got, sizeof got), HL_ESYNTAX);
+}
+
+/* Whatever the text, the verdict is that of check and type, and no byte behind the end is read. */
+static void pulls_agree_with_check(void **state)
+{
+	(void)state;
+	static const char alphabet[] = "{}{}\"\"aa::,,[] 01.-\\ntruef\xc3\xa9u";
+	struct rnd r = { 13 };
+	struct guard g;
+	char got[1024];
+	guard_open(&g, 4096);
+	for (int turn = 0; turn < 300000; turn++) {
+		char s[24];
+		size_t n = rnd_below(&r, sizeof s);
+		for (size_t i = 0; i < n; i++)
+			s[i] = i == 0 ? '{' : alphabet[rnd_below(&r, sizeof alphabet)];
+		struct hl_str text = guard_put(&g, (struct hl_str){ s, n });
+		struct hl_json v;
+		int rc = hl_json_check(text, 64, &v, NULL);
+		if (!rc && v.type != HL_JSON_OBJECT)
+			rc = HL_EINVAL;
+		if (pull(text, got, sizeof got) != rc)
+			fail_msg("%.*s", HL_FMT(text));
+	}
+	for (size_t i = 0; i < COUNT(json_good) + COUNT(json_bad); i++) {
+		char whole[4096];
+		bool good = i < COUNT(json_good);
+		int n = snprintf(whole, sizeof whole, "{\"k\":%s}", good ? json_good[i] : json_bad[i - COUNT(json_good)]);
+		struct hl_str text = guard_put(&g, hl_str_make(whole, (size_t)n));
+		char big[8192];
+		assert_int_equal(pull(text, big, sizeof big), check(text));
+	}
+	guard_close(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +304,8 @@ int main(void)
 		cmocka_unit_test(messages),
 		cmocka_unit_test(describes_the_value),
 		cmocka_unit_test(noise),
+		cmocka_unit_test(pulls),
+		cmocka_unit_test(pulls_agree_with_check),
 	};
 	return RUN(tests);
 }
