@@ -317,6 +317,8 @@ HL_API HL_MUST_CHECK int hl_webhook_verify(struct hl_dispatcher *d, uint32_t acc
 
 /* ---- event types -------------------------------------------------------------------------------------------------- */
 
+enum { HL_EVENT_TYPES_TOTAL_MAX = 10000 };
+
 /* An entry of the catalogue (one for the whole instance). dialect_categories[d] "" = not in that dialect's catalogue. */
 struct hl_event_type {
 	struct hl_str name;
@@ -329,6 +331,13 @@ struct hl_event_type {
 typedef void (*hl_done_cb)(void *data, int status, const struct hl_err *err);
 HL_API HL_MUST_CHECK int hl_event_type_put(struct hl_dispatcher *d, const struct hl_event_type *t, hl_done_cb cb, void *data,
 		struct hl_err *err);
+/* Many in one transaction, all or none; of a wrong one err->field is "/INDEX/member". At most HL_EVENT_TYPES_TOTAL_MAX. */
+HL_API HL_MUST_CHECK int hl_event_type_put_all(struct hl_dispatcher *d, const struct hl_event_type *v, size_t n, hl_done_cb cb,
+		void *data, struct hl_err *err);
+/* The same for a store that is new: it has no event type and never had a webhook or an event. It can be given its first
+ * catalogue (an empty one counts) only once; HL_EEXIST afterwards. */
+HL_API HL_MUST_CHECK int hl_event_type_seed(struct hl_dispatcher *d, const struct hl_event_type *v, size_t n, hl_done_cb cb,
+		void *data, struct hl_err *err);
 HL_API HL_MUST_CHECK int hl_event_type_delete(struct hl_dispatcher *d, struct hl_str name, hl_done_cb cb, void *data);
 HL_API HL_MUST_CHECK int hl_event_type_get(struct hl_dispatcher *d, struct hl_str name, struct hl_event_type *out);
 /* All of them, by name; dialect -1 = all. *out borrowed. */

@@ -1,28 +1,39 @@
 /* The catalogue of event types: in the store with its texts, in memory as far as publishing needs it. Memory follows each
- * commit; what was matched before keeps its targets. */
+ * commit; what was matched before keeps its targets.
+ *
+ * One or many are put by the same command, in one transaction. Seeding is a put that first looks whether the store is
+ * new, once on the loop (so that the usual start writes nothing) and again where it counts, in apply. */
 #include "dispatch/core.h"
 #include "dispatch/validate.h"
+#include "store/meta.h"
 
 #include "base/err.h"
+#include <stdio.h>
 #include <stdlib.h>
-
-enum { CATALOGUE_MAX = 10000 };
 
 struct change {
 	struct hl_command command;
 	struct hl_dispatcher *d;
-	struct hl_arena arena;           /* holds the texts */
-	struct hl_event_type type;
+	struct hl_arena arena;           /* holds the types and their texts */
+	struct hl_event_type *types;
+	size_t n;
+	bool seed;                       /* only if the store is new */
 	hl_done_cb cb;
 	void *data;
 };
 
-static struct change *new_change(struct hl_dispatcher *d, hl_done_cb cb, void *data)
+static struct change *new_change(struct hl_dispatcher *d, size_t n, hl_done_cb cb, void *data)
 {
 	struct change *c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
 	hl_arena_init(&c->arena, 0);
+	c->types = HL_ARENA_ARRAY(&c->arena, struct hl_event_type, n + 1);
+	if (!c->types) {
+		free(c);
+		return NULL;
+	}
+	c->n = n;
 	c->d = d;
 	c->cb = cb;
 	c->data = data;
@@ -41,7 +52,9 @@ static void answer(struct change *c, int status)
 	if (status == HL_ENOTFOUND)
 		hl_err_set(&err, status, "no such event type");
 	else if (status == HL_ELIMIT)
-		hl_err_set(&err, status, "the catalogue holds its %d event types already", CATALOGUE_MAX);
+		hl_err_set(&err, status, "the catalogue holds at most %d event types", HL_EVENT_TYPES_TOTAL_MAX);
+	else if (status == HL_EEXIST)
+		hl_err_set(&err, status, "the store is not new");
 	else if (status)
 		hl_err_set(&err, status, "%s", hl_strerror(status));
 	c->cb(c->data, status, status ? &err : NULL);
@@ -56,15 +69,26 @@ static bool keep(struct hl_arena *a, struct hl_str *s)
 
 /* ---- put ---- */
 
+/* Checks everything before it writes anything: an error found later would cost the whole batch. */
 static int put_apply(struct hl_command *command, struct hl_txn *txn)
 {
 	struct change *c = HL_CONTAINER_OF(command, struct change, command);
-	struct hl_event_type old, t = c->type;
-	if (hl_event_type_row_get(txn, t.name, &old))
-		t.created_at_ms = old.created_at_ms;
-	else if (hl_txn_entries(txn, HL_TABLE_EVENT_TYPE) >= CATALOGUE_MAX)
+	struct hl_event_type old;
+	uint64_t total = hl_txn_entries(txn, HL_TABLE_EVENT_TYPE);
+	if (c->seed && !hl_meta_is_new(txn))
+		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_EEXIST;
+	for (size_t i = 0; i < c->n; i++)
+		total += !hl_event_type_row_get(txn, c->types[i].name, &old);
+	if (total > HL_EVENT_TYPES_TOTAL_MAX)
 		return HL_ELIMIT;
-	hl_event_type_row_put(txn, &t);
+	for (size_t i = 0; i < c->n; i++) {
+		struct hl_event_type t = c->types[i];
+		if (hl_event_type_row_get(txn, t.name, &old))
+			t.created_at_ms = old.created_at_ms;
+		hl_event_type_row_put(txn, &t);
+	}
+	if (c->seed)
+		hl_meta_new_end(txn);
 	return hl_txn_status(txn);
 }
 
@@ -73,25 +97,46 @@ static void put_done(struct hl_command *command, int status)
 	struct change *c = HL_CONTAINER_OF(command, struct change, command);
 	struct hl_dispatcher *d = c->d;
 	hl_core_command_done(d);
-	if (status == 0) {
-		int rc = hl_catalogue_put(&d->catalogue, &c->type);
+	for (size_t i = 0; status == 0 && i < c->n; i++) {
+		int rc = hl_catalogue_put(&d->catalogue, &c->types[i]);
 		if (rc)
 			hl_log(&d->log, HL_LOG_ERROR, "catalogue.change_unseen", "code=%s", hl_errname(rc));
-		hl_subscriptions_catalogue_changed(d->subscriptions);
 	}
+	if (status == 0)
+		hl_subscriptions_catalogue_changed(d->subscriptions);
 	answer(c, status);
 }
 
-static int copy_type(struct change *c, const struct hl_event_type *t)
+static bool copy_type(struct change *c, size_t i, const struct hl_event_type *t)
 {
-	struct hl_event_type *own = &c->type;
+	struct hl_event_type *own = &c->types[i];
 	*own = *t;
 	bool ok = keep(&c->arena, &own->name) && keep(&c->arena, &own->title) && keep(&c->arena, &own->description) &&
 			keep(&c->arena, &own->category);
-	for (int i = 0; ok && i < HL_DIALECT_N; i++)
-		ok = keep(&c->arena, &own->dialect_categories[i]);
+	for (int k = 0; ok && k < HL_DIALECT_N; k++)
+		ok = keep(&c->arena, &own->dialect_categories[k]);
 	own->created_at_ms = own->updated_at_ms = hl_core_wall(c->d);
-	return ok ? 0 : HL_ENOMEM;
+	return ok;
+}
+
+/* Hands over types that were validated. */
+static int put(struct hl_dispatcher *d, const struct hl_event_type *v, size_t n, bool seed, hl_done_cb cb, void *data,
+		struct hl_err *err)
+{
+	struct change *c = new_change(d, n, cb, data);
+	bool ok = c != NULL;
+	for (size_t i = 0; ok && i < n; i++)
+		ok = copy_type(c, i, &v[i]);
+	if (!ok) {
+		if (c)
+			destroy(c);
+		return hl_err_set(err, HL_ENOMEM, "%s", hl_strerror(HL_ENOMEM));
+	}
+	c->seed = seed;
+	c->command = (struct hl_command){ .priority = HL_PRIO_API, .grows = true, .apply = put_apply, .done = put_done,
+		.bytes = (uint32_t)(512 * (n + 1) + c->arena.used) };
+	hl_core_submit(d, &c->command);
+	return 0;
 }
 
 int hl_event_type_put(struct hl_dispatcher *d, const struct hl_event_type *t, hl_done_cb cb, void *data, struct hl_err *err)
@@ -99,19 +144,48 @@ int hl_event_type_put(struct hl_dispatcher *d, const struct hl_event_type *t, hl
 	int rc = hl_core_admit(d, err);
 	if (rc == 0)
 		rc = hl_validate_event_type(t, err);
+	return rc ? rc : put(d, t, 1, false, cb, data, err);
+}
+
+static int validate_all(const struct hl_event_type *v, size_t n, struct hl_err *err)
+{
+	char field[64];
+	struct hl_err why = { 0 };
+	if (n > HL_EVENT_TYPES_TOTAL_MAX)
+		return hl_err_set(err, HL_EINVAL, "must be at most %d event types", HL_EVENT_TYPES_TOTAL_MAX);
+	for (size_t i = 0; i < n; i++) {
+		int rc = hl_validate_event_type(&v[i], &why);
+		if (rc == 0)
+			continue;
+		snprintf(field, sizeof(field), "/%zu%.40s", i, why.field);
+		return hl_err_field(err, rc, field, "%s", why.text);
+	}
+	return 0;
+}
+
+int hl_event_type_put_all(struct hl_dispatcher *d, const struct hl_event_type *v, size_t n, hl_done_cb cb, void *data,
+		struct hl_err *err)
+{
+	int rc = hl_core_admit(d, err);
+	if (rc == 0)
+		rc = validate_all(v, n, err);
+	return rc ? rc : put(d, v, n, false, cb, data, err);
+}
+
+int hl_event_type_seed(struct hl_dispatcher *d, const struct hl_event_type *v, size_t n, hl_done_cb cb, void *data,
+		struct hl_err *err)
+{
+	struct hl_txn *txn = hl_core_read(d);
+	int rc = hl_core_admit(d, err);
+	if (rc == 0)
+		rc = validate_all(v, n, err);
 	if (rc)
 		return rc;
-	struct change *c = new_change(d, cb, data);
-	rc = c ? copy_type(c, t) : HL_ENOMEM;
-	if (rc) {
-		if (c)
-			destroy(c);
-		return hl_err_set(err, rc, "%s", hl_strerror(rc));
+	if (!hl_meta_is_new(txn)) {
+		rc = hl_txn_status(txn) ? hl_txn_status(txn) : HL_EEXIST;
+		return hl_err_set(err, rc, "%s", rc == HL_EEXIST ? "the store is not new" : hl_strerror(rc));
 	}
-	c->command = (struct hl_command){ .priority = HL_PRIO_API, .grows = true, .apply = put_apply, .done = put_done,
-		.bytes = (uint32_t)(512 + c->arena.used) };
-	hl_core_submit(d, &c->command);
-	return 0;
+	return put(d, v, n, true, cb, data, err);
 }
 
 /* ---- delete ---- */
@@ -119,7 +193,7 @@ int hl_event_type_put(struct hl_dispatcher *d, const struct hl_event_type *t, hl
 static int delete_apply(struct hl_command *command, struct hl_txn *txn)
 {
 	struct change *c = HL_CONTAINER_OF(command, struct change, command);
-	bool found = hl_event_type_row_del(txn, c->type.name);
+	bool found = hl_event_type_row_del(txn, c->types[0].name);
 	return hl_txn_status(txn) ? hl_txn_status(txn) : found ? 0 : HL_ENOTFOUND;
 }
 
@@ -129,7 +203,7 @@ static void delete_done(struct hl_command *command, int status)
 	struct hl_dispatcher *d = c->d;
 	hl_core_command_done(d);
 	if (status == 0) {
-		hl_catalogue_remove(&d->catalogue, c->type.name);
+		hl_catalogue_remove(&d->catalogue, c->types[0].name);
 		hl_subscriptions_catalogue_changed(d->subscriptions);
 	}
 	answer(c, status);
@@ -143,11 +217,11 @@ int hl_event_type_delete(struct hl_dispatcher *d, struct hl_str name, hl_done_cb
 		rc = hl_event_type_get(d, name, &t);
 	if (rc)
 		return rc;
-	struct change *c = new_change(d, cb, data);
+	struct change *c = new_change(d, 1, cb, data);
 	if (!c)
 		return HL_ENOMEM;
-	c->type.name = name;
-	if (!keep(&c->arena, &c->type.name)) {
+	c->types[0].name = name;
+	if (!keep(&c->arena, &c->types[0].name)) {
 		destroy(c);
 		return HL_ENOMEM;
 	}

@@ -21,7 +21,7 @@ enum { HL_FORMAT_VERSION = 1 };
 
 /* X(NAME, "table", key → value) */
 #define HL_TABLE_TABLE(X)                                                                                      \
-	X(META, "meta", "text → format record, index bounds, high-water marks of numbers")                    \
+	X(META, "meta", "text → format record, index bounds, high-water marks of numbers, mark of the first catalogue") \
 	X(EVENT, "event", "event:8 → event row")                                                              \
 	X(DELIVERY, "delivery", "delivery:8 → delivery row")                                                  \
 	X(ATTEMPT, "attempt", "delivery:8 number:2 → attempt record; a short first one lives in the row")     \

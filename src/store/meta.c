@@ -12,6 +12,7 @@
 static const struct hl_str name_format = HL_STR("format");
 static const struct hl_str name_index = HL_STR("index");
 static const struct hl_str name_numbers = HL_STR("numbers");
+static const struct hl_str name_catalogue = HL_STR("catalogue");
 static const struct hl_str check_text = HL_STR("the sealing key is right");
 
 /* Writes the format record with a check value for `key`. */
@@ -161,6 +162,23 @@ void hl_meta_numbers_keep(struct hl_txn *txn, enum hl_table t, uint64_t number)
 	hl_buf_reset(&txn->scratch);
 	hl_numbers_encode(&txn->scratch, &n);
 	hl_txn_put_scratch(txn, HL_TABLE_META, name_numbers, false);
+}
+
+/* ---- the first catalogue ----------------------------------------------------------------------------------------- */
+
+bool hl_meta_is_new(struct hl_txn *txn)
+{
+	struct hl_str bytes;
+	struct hl_numbers n;
+	if (hl_txn_get(txn, HL_TABLE_META, name_catalogue, &bytes))
+		return false;
+	hl_store_next_numbers(txn, &n);
+	return n.event == 1 && n.webhook == 1 && hl_txn_entries(txn, HL_TABLE_EVENT_TYPE) == 0 && hl_txn_status(txn) == 0;
+}
+
+void hl_meta_new_end(struct hl_txn *txn)
+{
+	hl_txn_put(txn, HL_TABLE_META, name_catalogue, HL_STR("1"));
 }
 
 /* ---- index bounds ------------------------------------------------------------------------------------------------ */

@@ -19,6 +19,11 @@ void hl_store_next_numbers(struct hl_txn *txn, struct hl_numbers *out);
 /* To be called when rows numbered `number` may vanish: keeps the numbers up to the newest row used for good. */
 void hl_meta_numbers_keep(struct hl_txn *txn, enum hl_table t, uint64_t number);
 
+/* A store is new as long as it has no event type and never had a webhook or an event; and only until it was given its
+ * first event types, which leaves a mark: a catalogue that was emptied by hand stays empty. */
+bool hl_meta_is_new(struct hl_txn *txn);
+void hl_meta_new_end(struct hl_txn *txn);
+
 /* How far the indexes reach, in this transaction. */
 const struct hl_index_bounds *hl_txn_bounds(struct hl_txn *txn);
 void hl_txn_bounds_put(struct hl_txn *txn, const struct hl_index_bounds *b);
