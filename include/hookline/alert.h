@@ -177,7 +177,8 @@ struct hl_alert_event {
 	struct hl_market_item item;
 	int64_t threshold;           /* the rule's then */
 	char currency[4];            /* of threshold and triggered; "" for spreads */
-	int64_t triggered;           /* price in `currency` or percentage, scaled; two decimals, half up, when shown */
+	int64_t triggered;           /* price in `currency` or percentage, scaled and rounded half up to hundredths;
+	                              * hl_decimal_format gives two decimals. More than 9e12 is shown as that limit */
 	int64_t best_ask, best_bid;  /* US cents, 0 = none */
 	struct hl_str reason;
 	enum hl_alert_email email;
