@@ -2,6 +2,7 @@
 #include "api/publish_json.h"
 
 #include "base/defs.h"
+#include "base/err.h"
 #include "base/str.h"
 
 int hl_publish_read(struct hl_reader *r, const struct hl_webhook_scope *scope, struct hl_str text, struct hl_publish *out)
@@ -34,6 +35,14 @@ int hl_publish_read(struct hl_reader *r, const struct hl_webhook_scope *scope, s
 	p.data_checked = true;
 	*out = p;
 	return HL_OK;
+}
+
+const struct hl_err *hl_published_error(int status, const struct hl_published *p, struct hl_err *err)
+{
+	if (status != HL_EMISMATCH || !p->id_clashed)
+		return NULL;
+	hl_err_field(err, status, "/id", "was used for an event with other content");
+	return err;
 }
 
 void hl_published_members(struct hl_jsonw *w, const struct hl_published *p)

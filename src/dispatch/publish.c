@@ -40,6 +40,7 @@ struct publish {
 	uint64_t found_event;
 	uint32_t found_n;
 	hl_ms_t found_created_at_ms;
+	bool id_clashed;              /* HL_EMISMATCH is about own_id */
 };
 
 /* ---- apply, on the storage thread ---- */
@@ -51,6 +52,7 @@ static int find_earlier(struct publish *p, struct hl_txn *txn)
 	if (rc == 0) {
 		rc = hl_idem_use_check(&p->own_id, p->d->store, txn);
 		number = p->own_id.number;
+		p->id_clashed = rc == HL_EMISMATCH;
 	}
 	if (rc != HL_EEXIST)
 		return rc;
@@ -199,7 +201,8 @@ static void answer(struct publish *p, int status)
 		hl_log(&p->d->log, HL_LOG_DEBUG, p->replay ? "event.replayed" : "event.accepted", "event=%s account=%u deliveries=%u%s",
 				out.event_id, p->account, out.n_deliveries, out.replayed ? " known=1" : "");
 	}
-	p->cb(p->data, status, status == HL_OK ? &out : NULL);
+	out.id_clashed = status == HL_EMISMATCH && p->id_clashed;
+	p->cb(p->data, status, status == HL_OK || status == HL_EMISMATCH ? &out : NULL);
 	destroy(p);
 }
 

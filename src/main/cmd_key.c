@@ -28,10 +28,12 @@ static bool list_one(void *data, const struct hl_key *k, struct hl_str account_i
 	for (unsigned bit = 1; bit <= HL_SCOPE_ALL; bit <<= 1)
 		if (k->scopes & bit)
 			hl_buf_fmt(&scopes, "%s%s", scopes.len ? "," : "", hl_scope_name(bit));
+	char until[HL_RFC3339_CAP];
+	size_t until_len = k->expires_at_ms ? hl_rfc3339_format(k->expires_at_ms, until) : 0;
 	bool expired = k->expires_at_ms && k->expires_at_ms <= l->now_ms;
 	struct hl_str state = k->revoked_at_ms ? HL_STR("revoked") : expired ? HL_STR("expired") : HL_STR("active");
 	hl_key_line(l->out, hl_str_from(k->prefix), hl_str_from(k->last4), account_id, hl_str_from(hl_dialect_name(k->dialect)),
-			hl_buf_all(&scopes), state, k->name);
+			hl_buf_all(&scopes), state, hl_str_make(until, until_len), k->name);
 	hl_buf_fini(&scopes);
 	return true;
 }

@@ -13,10 +13,11 @@
 #include <stdio.h>
 
 void hl_key_line(struct hl_buf *out, struct hl_str prefix, struct hl_str last4, struct hl_str account, struct hl_str dialect,
-		struct hl_str scopes, struct hl_str state, struct hl_str name)
+		struct hl_str scopes, struct hl_str state, struct hl_str expires, struct hl_str name)
 {
-	hl_buf_fmt(out, "%.*s…%.*s  %-16.*s %-12.*s %-28.*s %-8.*s %.*s\n", HL_FMT(prefix), HL_FMT(last4), HL_FMT(account),
-			HL_FMT(dialect), HL_FMT(scopes), HL_FMT(state), HL_FMT(name));
+	struct hl_str until = expires.len ? expires : HL_STR("never");
+	hl_buf_fmt(out, "%.*s…%.*s  %-16.*s %-12.*s %-28.*s %-8.*s %-24.*s %.*s\n", HL_FMT(prefix), HL_FMT(last4), HL_FMT(account),
+			HL_FMT(dialect), HL_FMT(scopes), HL_FMT(state), HL_FMT(until), HL_FMT(name));
 }
 
 /* One request; anything but `want` is told as the server told it. */
@@ -106,7 +107,7 @@ static void list_one(struct hl_ask *c, struct hl_json key, struct hl_buf *out)
 	struct hl_str revoked = hl_ask_text(c, key, "revoked_at"), expires = hl_ask_text(c, key, "expires_at");
 	struct hl_str state = revoked.len ? HL_STR("revoked") : is_past(expires) ? HL_STR("expired") : HL_STR("active");
 	hl_key_line(out, hl_ask_text(c, key, "prefix"), hl_ask_text(c, key, "last4"), hl_ask_text(c, key, "account"),
-			hl_ask_text(c, key, "dialect"), hl_buf_all(&scopes), state, hl_ask_text(c, key, "name"));
+			hl_ask_text(c, key, "dialect"), hl_buf_all(&scopes), state, expires, hl_ask_text(c, key, "name"));
 	hl_buf_fini(&scopes);
 }
 

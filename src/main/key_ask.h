@@ -15,9 +15,9 @@ struct hl_key_order {
 	struct hl_str key;           /* revoke: prefix or whole key */
 };
 
-/* One line of a listing. */
+/* One line of a listing; expires: RFC 3339, "" = never. */
 void hl_key_line(struct hl_buf *out, struct hl_str prefix, struct hl_str last4, struct hl_str account, struct hl_str dialect,
-		struct hl_str scopes, struct hl_str state, struct hl_str name);
+		struct hl_str scopes, struct hl_str state, struct hl_str expires, struct hl_str name);
 
 /* url: "unix:DIR/control.sock". HL_ENOTFOUND when no server listens there, so that the caller opens the store itself;
  * any other failure is final. */

@@ -99,6 +99,18 @@ class Keys(harness.Case):
         for bad in ("2020-01-01T00:00:00Z", "tomorrow", 5):
             self.expect(self.api.post("/v1/keys", {"scopes": ["read"], "expires_at": bad}), 422, "invalid", "/expires_at")
 
+    def test_listing_shows_when_keys_end(self):
+        """With a server and without: the same lines."""
+        with harness.Server() as server:
+            self.assertTrue(server.client().key)
+            for name, more in (("ends", ("--expires", "2099-12-31T23:59:59Z")), ("stays", ())):
+                server.make_key("read", None, "--name", name, *more)
+            running = harness.run("key", "list", "--data", server.data)[1]
+            server.stop()
+            self.assertEqual(harness.run("key", "list", "--data", server.data)[1], running)
+        for name, ends in (("ends", "2099-12-31T23:59:59.000Z"), ("stays", "never")):
+            self.assertRegex(running, r"(?m)^hlk_\S+ +default +hookline +read +active +%s +%s$" % (ends, name))
+
     def test_bad_keys_are_not_made(self):
         for body, pointer in (({}, "/scopes"), ({"scopes": []}, "/scopes"), ({"scopes": ["root"]}, "/scopes"),
                               ({"scopes": "read"}, "/scopes"), ({"scopes": ["read"], "dialect": "x"}, "/dialect"),
