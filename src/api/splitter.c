@@ -6,6 +6,10 @@
  *
  *   BEFORE ─[─► FIRST ─entry─► AFTER ─,─► NEXT ─entry─► AFTER ─]─► DONE      anything else: BROKEN
  *
+ * List: an array, or an envelope whose other members are passed over without being kept:
+ *
+ *   BEFORE ─{─► MEMBER_FIRST ─name─► COLON ─► VALUE ─► OTHER, or FIRST … AFTER ─]─► MEMBER_AFTER ─,─► MEMBER_NEXT or ─}─► DONE
+ *
  * An entry that grows over the limit is dropped byte by byte while its end is looked for, so memory stays bounded. */
 #include "api/splitter.h"
 
@@ -13,7 +17,10 @@
 #include "base/str.h"
 #include <hookline/error.h>
 
-enum place { BEFORE, FIRST, NEXT, INSIDE, AFTER, DONE, BROKEN };
+enum place {
+	BEFORE, FIRST, NEXT, INSIDE, AFTER, DONE, BROKEN,
+	MEMBER_FIRST, MEMBER_NEXT, NAME, COLON, VALUE, OTHER, MEMBER_AFTER,
+};
 
 void hl_splitter_init(struct hl_splitter *s, enum hl_split_kind kind, size_t entry_max)
 {
@@ -48,7 +55,8 @@ int hl_splitter_feed(struct hl_splitter *s, struct hl_str piece)
 void hl_splitter_back(struct hl_splitter *s)
 {
 	s->consume = 0;
-	if (s->kind == HL_SPLIT_ARRAY) {
+	s->line--;
+	if (s->kind != HL_SPLIT_LINES) {
 		s->place = INSIDE;
 		s->depth = 0;
 	}
@@ -79,7 +87,9 @@ static bool hand_out(struct hl_splitter *s, size_t n, size_t extra, struct hl_sp
 	s->consume = n + extra;
 	s->scanned = 0;
 	s->dropping = false;
-	*out = (struct hl_split_entry){ .result = dropped ? HL_SPLIT_TOO_LARGE : HL_SPLIT_ENTRY, .text = text };
+	*out = (struct hl_split_entry){
+		.result = dropped ? HL_SPLIT_TOO_LARGE : HL_SPLIT_ENTRY, .text = text, .line = ++s->line,
+	};
 	return true;
 }
 
@@ -107,6 +117,7 @@ static bool next_line(struct hl_splitter *s, struct hl_split_entry *out)
 			skip(s, n + (nl != NULL));
 			if (!nl)
 				return false;
+			s->line++;
 			continue;
 		}
 		return hand_out(s, n, nl != NULL, out);
@@ -117,12 +128,12 @@ static bool broken(struct hl_splitter *s, const char *why, struct hl_split_entry
 {
 	s->place = BROKEN;
 	skip(s, hl_buf_unread(&s->in).len);
-	*out = (struct hl_split_entry){ .result = HL_SPLIT_BROKEN, .why = why };
+	*out = (struct hl_split_entry){ .result = HL_SPLIT_BROKEN, .line = s->line + 1, .why = why };
 	return true;
 }
 
-/* Follows an entry from where the last look ended; true when it is complete. */
-static bool inside(struct hl_splitter *s, struct hl_str in, struct hl_split_entry *out)
+/* Follows a value from where the last look ended; true at the comma or bracket behind it, whose place is *out_n. */
+static bool follow(struct hl_splitter *s, struct hl_str in, char close, size_t *out_n)
 {
 	for (size_t i = s->scanned; i < in.len; i++) {
 		char c = in.ptr[i];
@@ -139,13 +150,84 @@ static bool inside(struct hl_splitter *s, struct hl_str in, struct hl_split_entr
 			s->depth++;
 		} else if (s->depth && (c == '}' || c == ']')) {
 			s->depth--;
-		} else if (!s->depth && (c == ',' || c == ']')) {
-			s->place = AFTER;
-			return hand_out(s, i, 0, out);
+		} else if (!s->depth && (c == ',' || c == close)) {
+			*out_n = i;
+			return true;
 		}
+	}
+	return false;
+}
+
+static bool inside(struct hl_splitter *s, struct hl_str in, struct hl_split_entry *out)
+{
+	size_t n;
+	if (follow(s, in, ']', &n)) {
+		s->place = AFTER;
+		return hand_out(s, n, 0, out);
 	}
 	bound(s, in.len);
 	return false;
+}
+
+/* A member of the envelope that is not ours. */
+static void pass_over(struct hl_splitter *s, struct hl_str in)
+{
+	size_t n = in.len;
+	if (follow(s, in, '}', &n))
+		s->place = MEMBER_AFTER;
+	skip(s, n);
+}
+
+/* NULL: fine, or more must come first. */
+static const char *read_name(struct hl_splitter *s, struct hl_str in)
+{
+	size_t n = s->scanned;
+	for (; n < in.len && (s->escaped || in.ptr[n] != '"'); n++)
+		s->escaped = !s->escaped && in.ptr[n] == '\\';
+	s->scanned = n;
+	if (n > s->entry_max)
+		return "a member's name is too long";
+	if (n == in.len)
+		return NULL;
+	s->items = hl_str_eq(hl_str_make(in.ptr, n), HL_STR("items"));
+	s->place = COLON;
+	skip(s, n + 1);
+	return NULL;
+}
+
+static void begin_value(struct hl_splitter *s, enum place place)
+{
+	s->place = place;
+	s->depth = 0;
+	s->in_string = s->escaped = false;
+}
+
+/* A byte between the members of an envelope. */
+static const char *member(struct hl_splitter *s, char c)
+{
+	switch ((enum place)s->place) {
+	case MEMBER_FIRST:
+	case MEMBER_NEXT:
+		s->place = c == '"' ? NAME : c == '}' && s->place == MEMBER_FIRST ? DONE : BROKEN;
+		break;
+	case COLON:
+		s->place = c == ':' ? VALUE : BROKEN;
+		break;
+	case VALUE:
+		if (s->items && c != '[')
+			return "\"items\" must be an array";
+		s->items_seen |= s->items;
+		s->place = FIRST;
+		break;
+	case MEMBER_AFTER:
+		s->place = c == ',' ? MEMBER_NEXT : c == '}' ? DONE : BROKEN;
+		break;
+	default:
+		HL_NEVER("not a place between members");
+	}
+	if (s->place == DONE && !s->items_seen)
+		return "there is no member \"items\"";
+	return s->place == BROKEN ? "a member of the object is malformed" : NULL;
 }
 
 /* A byte between entries; NULL: fine. */
@@ -153,54 +235,73 @@ static const char *between(struct hl_splitter *s, char c)
 {
 	switch ((enum place)s->place) {
 	case BEFORE:
-		if (c != '[')
-			return "the body must be a JSON array";
-		s->place = FIRST;
+		s->enclosed = c == '{' && s->kind == HL_SPLIT_LIST;
+		if (c != '[' && !s->enclosed)
+			return s->kind == HL_SPLIT_LIST ? "the body must be a JSON array, or an object with one as \"items\"" :
+					"the body must be a JSON array";
+		s->place = s->enclosed ? MEMBER_FIRST : FIRST;
 		return NULL;
 	case AFTER:
-		s->place = c == ',' ? NEXT : c == ']' ? DONE : BROKEN;
-		return s->place == BROKEN ? "a comma or bracket is missing between two events" : NULL;
+		s->place = c == ',' ? NEXT : c != ']' ? BROKEN : s->enclosed ? MEMBER_AFTER : DONE;
+		return s->place == BROKEN ? "a comma or bracket is missing between two entries" : NULL;
 	case DONE:
-		return "something follows the end of the array";
+		return "something follows the end";
 	default:
-		HL_NEVER("not a place between entries");
+		return member(s, c);
 	}
+}
+
+/* The first byte of what comes next; NULL: fine. */
+static const char *begin(struct hl_splitter *s, char c)
+{
+	if (s->place == FIRST && c == ']') {
+		s->place = s->enclosed ? MEMBER_AFTER : DONE;
+		skip(s, 1);
+	} else if (s->place == FIRST || s->place == NEXT) {
+		if (c == ',' || c == ']')
+			return "an entry is missing";
+		begin_value(s, INSIDE);
+	} else if (s->place == VALUE && !s->items) {
+		if (c == ',' || c == '}')
+			return "a member of the object is malformed";
+		begin_value(s, OTHER);
+	} else {
+		const char *why = between(s, c);
+		if (why)
+			return why;
+		skip(s, 1);
+	}
+	return NULL;
 }
 
 static bool next_element(struct hl_splitter *s, struct hl_split_entry *out)
 {
 	while (s->place != BROKEN) {
 		struct hl_str in = hl_buf_unread(&s->in);
+		const char *why = NULL;
 		if (s->place == INSIDE) {
 			if (inside(s, in, out))
 				return true;
 			break;
-		}
-		size_t n = 0;
-		while (n < in.len && blank(in.ptr[n]))
-			n++;
-		skip(s, n);
-		if (n == in.len)
-			break;
-		char c = in.ptr[n];
-		if (s->place == FIRST && c == ']') {
-			s->place = DONE;
-			skip(s, 1);
-		} else if (s->place == FIRST || s->place == NEXT) {
-			if (c == ',' || c == ']')
-				return broken(s, "an event is missing", out);
-			s->place = INSIDE;
-			s->depth = 0;
-			s->in_string = s->escaped = false;
+		} else if (s->place == OTHER) {
+			pass_over(s, in);
+		} else if (s->place == NAME) {
+			why = read_name(s, in);
 		} else {
-			const char *why = between(s, c);
-			if (why)
-				return broken(s, why, out);
-			skip(s, 1);
+			size_t n = 0;
+			while (n < in.len && blank(in.ptr[n]))
+				n++;
+			skip(s, n);
+			if (n < in.len)
+				why = begin(s, in.ptr[n]);
 		}
+		if (why)
+			return broken(s, why, out);
+		if (hl_buf_unread(&s->in).len == s->scanned)
+			break;
 	}
 	if (s->ended && s->place != DONE && s->place != BROKEN)
-		return broken(s, "the array is not closed", out);
+		return broken(s, s->enclosed ? "the object is not closed" : "the array is not closed", out);
 	return false;
 }
 

@@ -1,5 +1,5 @@
 /* Cuts a stream of bytes into the entries of a batch: lines of NDJSON, or elements of one JSON array. Pieces may end
- * anywhere. Whether an entry is good JSON is not judged here.
+ * anywhere. Whether an entry is good JSON is not judged here, nor what stands around the array of an envelope.
  *
  *   hl_splitter_feed(&s, piece);
  *   while (hl_splitter_next(&s, &entry)) …       // borrowed until the next call
@@ -10,7 +10,11 @@
 
 #include "base/buf.h"
 
-enum hl_split_kind { HL_SPLIT_LINES, HL_SPLIT_ARRAY };
+enum hl_split_kind {
+	HL_SPLIT_LINES,
+	HL_SPLIT_ARRAY,
+	HL_SPLIT_LIST,       /* an array, or an object that has one as its member "items" */
+};
 
 enum hl_split_result {
 	HL_SPLIT_ENTRY,      /* text is one entry, without surrounding blanks */
@@ -21,6 +25,7 @@ enum hl_split_result {
 struct hl_split_entry {
 	enum hl_split_result result;
 	struct hl_str text;
+	uint64_t line;       /* the line it stands on (blank ones count); of an array which element it is. From 1 */
 	const char *why;
 };
 
@@ -31,10 +36,13 @@ struct hl_splitter {
 	size_t scanned;              /* bytes of the unread part already looked at */
 	bool ended;                  /* the stream is over */
 	bool dropping;               /* inside an entry that is too large */
-	/* array: */
+	uint64_t line;               /* lines or elements passed */
+	/* array and list: */
 	int place;                   /* enum in splitter.c */
 	unsigned depth;              /* brackets open inside the entry */
 	bool in_string, escaped;
+	bool enclosed;               /* an envelope is around the array */
+	bool items, items_seen;      /* the member being read is "items"; it was there */
 	size_t consume;              /* to be dropped before looking further: the entry handed out last */
 };
 

@@ -101,6 +101,60 @@ static void test_array_large(void **state)
 	expect(HL_SPLIT_ARRAY, "[\"" L32 L32 L32, "!broken");
 }
 
+static void test_list(void **state)
+{
+	(void)state;
+	expect(HL_SPLIT_LIST, "[1,{\"items\":[2]}]", "<1><{\"items\":[2]}>");
+	expect(HL_SPLIT_LIST, " { \"items\" : [ 1 , {\"a\":2} ] } ", "<1><{\"a\":2}>");
+	expect(HL_SPLIT_LIST, "{\"items\":[]}", "");
+	expect(HL_SPLIT_LIST, "{\"meta\":{\"items\":[9],\"x\":\"}],\\\"\"},\"n\":1,\"items\":[1,2],\"pagination\":{\"total\":2}}", "<1><2>");
+	expect(HL_SPLIT_LIST, "{\"a\\\"b\":null ,\"items\":[1]}", "<1>");
+	expect(HL_SPLIT_LIST, "{\"x\":[[" L32 L32 "]],\"items\":[1]}", "<1>");
+	expect(HL_SPLIT_LIST, "{}", "!broken");
+	expect(HL_SPLIT_LIST, "{\"meta\":{}}", "!broken");
+	expect(HL_SPLIT_LIST, "{\"items\":{}}", "!broken");
+	expect(HL_SPLIT_LIST, "{\"items\":null}", "!broken");
+	expect(HL_SPLIT_LIST, "{\"items\":[1]", "<1>!broken");
+	expect(HL_SPLIT_LIST, "{\"items\":[1],}", "<1>!broken");
+	expect(HL_SPLIT_LIST, "{\"items\":[1]]", "<1>!broken");
+	expect(HL_SPLIT_LIST, "{\"items\":[1]} x", "<1>!broken");
+	expect(HL_SPLIT_LIST, "{\"a\":,\"items\":[1]}", "!broken");
+	expect(HL_SPLIT_LIST, "{\"a\" 1}", "!broken");
+	expect(HL_SPLIT_LIST, "{items:[1]}", "!broken");
+	expect(HL_SPLIT_LIST, "{,}", "!broken");
+	expect(HL_SPLIT_LIST, "{\"", "!broken");
+	expect(HL_SPLIT_LIST, "{\"" L32 L32 "\":1,\"items\":[]}", "!broken");
+	expect(HL_SPLIT_LIST, "1", "!broken");
+	expect(HL_SPLIT_LIST, "", "!broken");
+}
+
+static void test_line_numbers(void **state)
+{
+	static const struct { enum hl_split_kind kind; const char *text; unsigned lines[4]; } cases[] = {
+		{ HL_SPLIT_LINES, "\n \r\na\n\nb\n" L32 "6\nc", { 3, 5, 6, 7 } },
+		{ HL_SPLIT_LIST, "{\"x\":[1,2],\n\"items\":[5,6\n,7,,8]}", { 1, 2, 3, 4 } },
+	};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct hl_splitter s;
+		struct hl_split_entry e;
+		hl_splitter_init(&s, cases[i].kind, MAX);
+		assert_int_equal(hl_splitter_feed(&s, hl_str_from(cases[i].text)), 0);
+		hl_splitter_end(&s);
+		for (size_t k = 0; k < 4; k++) {
+			assert_true(hl_splitter_next(&s, &e));
+			assert_int_equal(e.line, cases[i].lines[k]);
+			if (k < 3 && e.result == HL_SPLIT_ENTRY) {
+				hl_splitter_back(&s);
+				assert_true(hl_splitter_next(&s, &e));
+				assert_int_equal(e.line, cases[i].lines[k]);
+			}
+		}
+		assert_false(hl_splitter_next(&s, &e));
+		hl_splitter_fini(&s);
+	}
+}
+
 /* An entry that could not be taken now comes again, alone or after more was fed. */
 static void test_back(void **state)
 {
@@ -155,7 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines), cmocka_unit_test(test_array), cmocka_unit_test(test_array_broken),
-		cmocka_unit_test(test_array_large), cmocka_unit_test(test_back), cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_array_large), cmocka_unit_test(test_list), cmocka_unit_test(test_line_numbers), cmocka_unit_test(test_back), cmocka_unit_test(test_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
