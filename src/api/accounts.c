@@ -173,9 +173,9 @@ static void patch(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/accounts", HL_SCOPE_ADMIN, 0, list },
-	{ HL_METHOD_POST, "/v1/accounts", HL_SCOPE_ADMIN, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
-	{ HL_METHOD_GET, "/v1/accounts/{account}", HL_SCOPE_ADMIN, 0, get },
-	{ HL_METHOD_PATCH, "/v1/accounts/{account}", HL_SCOPE_ADMIN, HL_ROUTE_BODY, patch },
+	{ HL_METHOD_GET, "/accounts", HL_SCOPE_ADMIN, 0, list },
+	{ HL_METHOD_POST, "/accounts", HL_SCOPE_ADMIN, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
+	{ HL_METHOD_GET, "/accounts/{account}", HL_SCOPE_ADMIN, 0, get },
+	{ HL_METHOD_PATCH, "/accounts/{account}", HL_SCOPE_ADMIN, HL_ROUTE_BODY, patch },
 };
 const struct hl_routes hl_routes_accounts = { routes, HL_ARRAY_LEN(routes) };

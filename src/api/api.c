@@ -16,25 +16,28 @@
 #include "base/str.h"
 #include "service/digest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- the head ----------------------------------------------------------------------------------------------------- */
 
-static struct hl_mount *mount_of(struct hl_str path)
+/* What of the path follows the mount's prefix. */
+static struct hl_str path_below(const struct hl_call *c)
 {
-	for (size_t i = 0; hl_api_mounts[i]; i++)
-		if (hl_router_under(hl_api_mounts[i], path))
-			return hl_api_mounts[i];
-	return NULL;
+	struct hl_str path = c->request->path;
+	return hl_str_make(path.ptr + c->prefix_len, path.len - c->prefix_len);
 }
 
 /* false: answered. */
 static bool find_route(struct hl_call *c)
 {
 	struct hl_match m = { .route = NULL };
-	c->mount = mount_of(c->request->path);
-	if (c->mount)
-		hl_router_match(c->mount, c->method, c->request->path, &m);
+	struct hl_mount *mounts[HL_MOUNTS_MAX];
+	size_t n = hl_router_mounts(hl_api_mounts, c->request->path, mounts, &c->prefix_len);
+	if (n) {
+		c->mount = hl_auth_choose(c, mounts, n);
+		hl_router_match(c->mount, c->method, path_below(c), &m);
+	}
 	if (!m.allow) {
 		hl_call_problem_kind(c, HL_PROBLEM_NO_ROUTE);
 		return false;
@@ -92,7 +95,7 @@ static bool check_body(struct hl_call *c)
 		hl_call_problem_kind(c, HL_PROBLEM_BAD_JSON);
 		return false;
 	}
-	if (is_json(c->request))
+	if ((c->mount->flags & HL_MOUNT_LENIENT) || is_json(c->request))
 		return true;
 	hl_call_header(c, "Accept-Post", HL_STR("application/json"));
 	hl_call_problem_kind(c, HL_PROBLEM_UNSUPPORTED_MEDIA_TYPE);
@@ -110,10 +113,16 @@ static bool take_idempotency_key(struct hl_call *c)
 		hl_call_bad_parameter(c, "Idempotency-Key", "must be 1 to 255 printable ASCII characters, once");
 		return false;
 	}
+	struct hl_buf scope = { .data = NULL };
+	hl_call_route_name(c->mount, c->route, &scope);
 	c->once = true;
 	c->idem.key = key;
-	c->idem.scope = hl_str_from(c->route->pattern);
-	return true;
+	c->idem.scope = hl_arena_dup(c->request->arena, hl_buf_all(&scope));
+	hl_buf_fini(&scope);
+	if (c->idem.scope.ptr)
+		return true;
+	hl_call_problem_kind(c, HL_PROBLEM_BUSY);
+	return false;
 }
 
 static enum hl_body_mode on_head(void *data, struct hl_request *r)
@@ -165,8 +174,10 @@ static void on_request(void *data, struct hl_request *r)
 	}
 	c->body = r->body;
 	c->working = true;
-	if (c->once) {
-		struct hl_str parts[] = { hl_str_from(hl_method_name(c->method)), r->path, HL_STR("\n"), r->body };
+	if (c->once) { /* the same request at another of the mount's places is the same */
+		struct hl_str parts[] = {
+			hl_str_from(hl_method_name(c->method)), hl_str_from(c->mount->prefixes[0]), path_below(c), HL_STR("\n"), r->body,
+		};
 		hl_sha256(parts, HL_ARRAY_LEN(parts), c->idem.fingerprint);
 	}
 	c->route->handler(c);
@@ -185,9 +196,12 @@ static void on_refused(void *data, struct hl_request *r, unsigned status, const 
 	struct hl_call *c = r->data;
 	(void)data;
 	struct hl_problem p = { .kind = HL_PROBLEM_BAD_REQUEST, .detail = hl_str_from(reason) };
-	if (status == 413)
+	char too_large[80];
+	if (status == 413) {
+		snprintf(too_large, sizeof(too_large), "the body is larger than %u bytes (limits.body_max)", c->api->body_max);
 		p.kind = HL_PROBLEM_TOO_LARGE;
-	else if (status == 408)
+		p.detail = hl_str_from(too_large);
+	} else if (status == 408)
 		p.kind = HL_PROBLEM_TIMEOUT;
 	else if (status >= 500)
 		p.kind = HL_PROBLEM_BUSY;

@@ -20,6 +20,7 @@
 #include "base/defs.h"
 #include "base/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { RING = 256, UNREAD_MAX = 8 << 20 };
@@ -94,7 +95,7 @@ static void slot_close(struct slot *s, struct hl_jsonw *w)
 static void slot_problem(struct slot *s, const struct hl_problem *p)
 {
 	struct hl_jsonw w;
-	slot_open(s, &w, hl_problem_status(p->kind));
+	slot_open(s, &w, hl_problem_status(p));
 	hl_problem_members(&w, p);
 	slot_close(s, &w);
 }
@@ -141,8 +142,9 @@ static void published(void *data, int status, const struct hl_published *p)
 	struct slot *s = data;
 	struct batch *b = s->batch;
 	struct hl_jsonw w;
+	struct hl_err err;
 	if (status) {
-		slot_fail(s, status, NULL);
+		slot_fail(s, status, hl_published_error(status, p, &err));
 	} else {
 		slot_open(s, &w, 202);
 		hl_published_members(&w, p);
@@ -182,7 +184,9 @@ static enum taken publish(struct batch *b, struct hl_str text)
 
 static enum taken take_entry(struct batch *b)
 {
-	struct hl_problem p = { .kind = HL_PROBLEM_TOO_LARGE, .detail = HL_STR("the event is too large") };
+	char too_large[80];
+	snprintf(too_large, sizeof(too_large), "the event is larger than %u bytes (limits.body_max)", b->call->api->body_max);
+	struct hl_problem p = { .kind = HL_PROBLEM_TOO_LARGE, .detail = hl_str_from(too_large) };
 	struct hl_split_entry e;
 	if (!hl_splitter_next(&b->splitter, &e))
 		return TAKEN_ALL;
@@ -338,6 +342,6 @@ static void batch(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_POST, "/v1/events/batch", HL_SCOPE_PUBLISH, HL_ROUTE_STREAM, batch },
+	{ HL_METHOD_POST, "/events/batch", HL_SCOPE_PUBLISH, HL_ROUTE_STREAM, batch },
 };
 const struct hl_routes hl_routes_batch = { routes, HL_ARRAY_LEN(routes) };

@@ -67,9 +67,9 @@ void hl_call_finish(struct hl_call *c, unsigned status)
 	double s = (double)(uv_hrtime() - c->started_ns) / 1e9;
 	count(api, c->route_index, status, s);
 	if (hl_log_on(api->log, HL_LOG_DEBUG))
-		hl_log(api->log, HL_LOG_DEBUG, "http.request", "method=%s route=%s status=%u ms=%.3f key=%u account=%u%s",
-				hl_method_name(c->method), c->route ? c->route->pattern : "none", status, s * 1e3, c->key, c->account,
-				c->request ? "" : " gone=1");
+		hl_log(api->log, HL_LOG_DEBUG, "http.request", "method=%s route=%s%s status=%u ms=%.3f key=%u account=%u%s",
+				hl_method_name(c->method), c->route ? c->mount->prefixes[0] : "none", c->route ? c->route->pattern : "",
+				status, s * 1e3, c->key, c->account, c->request ? "" : " gone=1");
 	hl_buf_fini(&c->out);
 	hl_buf_fini(&c->header_text);
 	free(c);
@@ -122,14 +122,22 @@ void hl_call_replay(struct hl_call *c, unsigned status, struct hl_str answer)
 
 void hl_call_problem(struct hl_call *c, const struct hl_problem *p)
 {
-	unsigned status = hl_problem_status(p->kind), retry_s = hl_problem_retry_s(p->kind);
+	unsigned retry_s = hl_problem_retry_s(p->kind);
+	const char *type = c->mount ? c->mount->error_type : "application/problem+json";
 	hl_buf_reset(&c->out);
 	if (retry_s && p->kind != HL_PROBLEM_RATE_LIMITED) /* that one told the exact time already */
 		hl_call_header_fmt(c, "Retry-After", "%u", retry_s);
+	unsigned status = c->mount ? c->mount->write_error(c, p) : hl_call_write_problem(c, p);
 	if (status == 401)
-		hl_call_header(c, "WWW-Authenticate", HL_STR("Bearer realm=\"hookline\""));
-	const char *type = c->mount && c->mount->write_error ? c->mount->write_error(&c->out, p) : hl_problem_write(&c->out, p);
-	hl_call_send_as(c, status, type);
+		hl_call_header(c, "WWW-Authenticate", c->mount && !(c->mount->credentials & HL_CREDENTIAL_BEARER) ?
+				HL_STR("ApiKey realm=\"hookline\"") : HL_STR("Bearer realm=\"hookline\""));
+	hl_call_send_as(c, status, type ? type : "application/json");
+}
+
+unsigned hl_call_write_problem(struct hl_call *c, const struct hl_problem *p)
+{
+	hl_problem_write(&c->out, p);
+	return hl_problem_status(p);
 }
 
 void hl_call_problem_kind(struct hl_call *c, enum hl_problem_kind kind)
@@ -160,13 +168,20 @@ void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err)
 	struct hl_problem p = hl_problem_from(code, err);
 	if (p.kind == HL_PROBLEM_INTERNAL) {
 		char text[300];
-		hl_log(c->api->log, HL_LOG_ERROR, "http.internal", "route=%s error=%s text=%s", c->route ? c->route->pattern : "none",
-				hl_errname(code), hl_log_quote(hl_str_from(err ? err->text : ""), text, sizeof(text)));
+		hl_log(c->api->log, HL_LOG_ERROR, "http.internal", "route=%s%s error=%s text=%s",
+				c->route ? c->mount->prefixes[0] : "none", c->route ? c->route->pattern : "", hl_errname(code),
+				hl_log_quote(hl_str_from(err ? err->text : ""), text, sizeof(text)));
 	}
 	hl_call_problem(c, &p);
 }
 
 /* ---- on the way --------------------------------------------------------------------------------------------------- */
+
+void hl_call_route_name(const struct hl_mount *m, const struct hl_route *r, struct hl_buf *out)
+{
+	hl_buf_cstr(out, m->prefixes[0]);
+	hl_buf_cstr(out, r->pattern);
+}
 
 void hl_call_writer(struct hl_call *c, struct hl_jsonw *w)
 {
@@ -176,7 +191,8 @@ void hl_call_writer(struct hl_call *c, struct hl_jsonw *w)
 
 struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err)
 {
-	return (struct hl_reader){ .arena = c->request->arena, .err = err };
+	bool lenient = (c->mount->flags & HL_MOUNT_LENIENT) != 0;
+	return (struct hl_reader){ .arena = c->request->arena, .err = err, .lenient = lenient };
 }
 
 const struct hl_idempotency *hl_call_expect(struct hl_call *c, unsigned success, hl_write write)

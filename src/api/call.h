@@ -34,6 +34,7 @@ struct hl_call {
 	struct hl_api *api;
 	struct hl_request *request;      /* NULL: the client has gone */
 	const struct hl_mount *mount;    /* NULL: no API owns the path */
+	size_t prefix_len;               /* of the mount's prefix in the request's path */
 	const struct hl_route *route;    /* NULL: none fits */
 	size_t route_index;              /* for the counters; SIZE_MAX = none */
 	enum hl_method method;
@@ -79,6 +80,8 @@ void hl_call_send_empty(struct hl_call *c, unsigned status);    /* 204 */
 void hl_call_replay(struct hl_call *c, unsigned status, struct hl_str answer);
 void hl_call_problem(struct hl_call *c, const struct hl_problem *p);
 void hl_call_problem_kind(struct hl_call *c, enum hl_problem_kind kind);
+/* hl_mount.write_error of the native API. */
+unsigned hl_call_write_problem(struct hl_call *c, const struct hl_problem *p);
 void hl_call_bad_parameter(struct hl_call *c, const char *name, const char *fmt, ...) HL_PRINTF(3, 4);
 /* An error of the library; err may be NULL. */
 void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err);
@@ -92,6 +95,8 @@ void hl_call_finish(struct hl_call *c, unsigned status);
 /* Adds a field to the answer; the value is copied. Literals only as names. */
 void hl_call_header(struct hl_call *c, const char *name, struct hl_str value);
 void hl_call_header_fmt(struct hl_call *c, const char *name, const char *fmt, ...) HL_PRINTF(3, 4);
+/* The route as metrics and logs show it, "/v1/webhooks/{webhook}": appended. */
+void hl_call_route_name(const struct hl_mount *m, const struct hl_route *r, struct hl_buf *out);
 /* A writer on the emptied c->out. */
 void hl_call_writer(struct hl_call *c, struct hl_jsonw *w);
 struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err);

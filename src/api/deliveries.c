@@ -137,7 +137,8 @@ static void kept(void *data, int status, const struct hl_err *err, const struct 
 	(void)err;
 	(void)r;
 	if (status)
-		hl_log(c->api->log, HL_LOG_WARN, "http.answer_not_kept", "route=%s error=%s", c->route->pattern, hl_errname(status));
+		hl_log(c->api->log, HL_LOG_WARN, "http.answer_not_kept", "route=%s%s error=%s", c->mount->prefixes[0],
+				c->route->pattern, hl_errname(status));
 	hl_call_send(c, 200); /* the attempt was made: the client must know, kept or not */
 }
 
@@ -241,9 +242,9 @@ static void cancel(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/deliveries", HL_SCOPE_READ, 0, list },
-	{ HL_METHOD_GET, "/v1/deliveries/{delivery}", HL_SCOPE_READ, 0, get },
-	{ HL_METHOD_POST, "/v1/deliveries/{delivery}/retry", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY | HL_ROUTE_IDEMPOTENT, retry },
-	{ HL_METHOD_POST, "/v1/deliveries/{delivery}/cancel", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, cancel },
+	{ HL_METHOD_GET, "/deliveries", HL_SCOPE_READ, 0, list },
+	{ HL_METHOD_GET, "/deliveries/{delivery}", HL_SCOPE_READ, 0, get },
+	{ HL_METHOD_POST, "/deliveries/{delivery}/retry", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY | HL_ROUTE_IDEMPOTENT, retry },
+	{ HL_METHOD_POST, "/deliveries/{delivery}/cancel", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, cancel },
 };
 const struct hl_routes hl_routes_deliveries = { routes, HL_ARRAY_LEN(routes) };

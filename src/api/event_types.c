@@ -167,9 +167,9 @@ static void delete(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/event-types", HL_SCOPE_READ, 0, list },
-	{ HL_METHOD_GET, "/v1/event-types/{name}", HL_SCOPE_READ, 0, get },
-	{ HL_METHOD_PUT, "/v1/event-types/{name}", HL_SCOPE_ADMIN, HL_ROUTE_BODY_MAY, put },
-	{ HL_METHOD_DELETE, "/v1/event-types/{name}", HL_SCOPE_ADMIN, 0, delete },
+	{ HL_METHOD_GET, "/event-types", HL_SCOPE_READ, 0, list },
+	{ HL_METHOD_GET, "/event-types/{name}", HL_SCOPE_READ, 0, get },
+	{ HL_METHOD_PUT, "/event-types/{name}", HL_SCOPE_ADMIN, HL_ROUTE_BODY_MAY, put },
+	{ HL_METHOD_DELETE, "/event-types/{name}", HL_SCOPE_ADMIN, 0, delete },
 };
 const struct hl_routes hl_routes_event_types = { routes, HL_ARRAY_LEN(routes) };

@@ -63,7 +63,7 @@ static void get(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/events", HL_SCOPE_READ, 0, list },
-	{ HL_METHOD_GET, "/v1/events/{event}", HL_SCOPE_READ, 0, get },
+	{ HL_METHOD_GET, "/events", HL_SCOPE_READ, 0, list },
+	{ HL_METHOD_GET, "/events/{event}", HL_SCOPE_READ, 0, get },
 };
 const struct hl_routes hl_routes_events = { routes, HL_ARRAY_LEN(routes) };

@@ -29,7 +29,7 @@ static void ready(struct hl_call *c)
 {
 	int rc = c->api->draining ? HL_ECLOSED : hl_dispatcher_ready(c->api->dispatcher, NULL);
 	struct hl_problem p = hl_problem_from(rc, NULL);
-	answer(c, rc ? hl_problem_code(p.kind) : NULL);
+	answer(c, rc ? hl_problem_code(&p) : NULL);
 }
 
 static const struct hl_route routes[] = {

@@ -186,9 +186,9 @@ static void delete(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/keys", HL_SCOPE_ADMIN, 0, list },
-	{ HL_METHOD_POST, "/v1/keys", HL_SCOPE_ADMIN, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
-	{ HL_METHOD_GET, "/v1/keys/{key}", HL_SCOPE_ADMIN, 0, get },
-	{ HL_METHOD_DELETE, "/v1/keys/{key}", HL_SCOPE_ADMIN, 0, delete },
+	{ HL_METHOD_GET, "/keys", HL_SCOPE_ADMIN, 0, list },
+	{ HL_METHOD_POST, "/keys", HL_SCOPE_ADMIN, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
+	{ HL_METHOD_GET, "/keys/{key}", HL_SCOPE_ADMIN, 0, get },
+	{ HL_METHOD_DELETE, "/keys/{key}", HL_SCOPE_ADMIN, 0, delete },
 };
 const struct hl_routes hl_routes_keys = { routes, HL_ARRAY_LEN(routes) };

@@ -75,11 +75,12 @@ static void dispatcher_metrics(struct hl_call *c, struct hl_buf *b)
 	histogram(b, "hookline_loop_lag_seconds", "How late the event loop's own timer fired", &s.loop_lag);
 }
 
-static void requests_of(struct hl_buf *b, const char *method, const char *route, const struct hl_route_count *k)
+static void requests_of(struct hl_buf *b, const char *method, const char *prefix, const char *pattern,
+		const struct hl_route_count *k)
 {
 	for (size_t i = 0; i < HL_API_CODES_MAX && k->status[i]; i++)
-		hl_buf_fmt(b, "hookline_http_requests_total{method=\"%s\",route=\"%s\",code=\"%u\"} %llu\n", method, route,
-				k->status[i], (unsigned long long)k->n[i]);
+		hl_buf_fmt(b, "hookline_http_requests_total{method=\"%s\",route=\"%s%s\",code=\"%u\"} %llu\n", method, prefix,
+				pattern, k->status[i], (unsigned long long)k->n[i]);
 }
 
 static void http_metrics(struct hl_call *c, struct hl_buf *b)
@@ -90,9 +91,10 @@ static void http_metrics(struct hl_call *c, struct hl_buf *b)
 	for (size_t m = 0; hl_api_mounts[m]; m++)
 		for (size_t i = 0; i < hl_router_count(hl_api_mounts[m]); i++) {
 			const struct hl_route *r = hl_router_at(hl_api_mounts[m], i);
-			requests_of(b, hl_method_name(r->method), r->pattern, &api->counts[hl_api_mounts[m]->first + i]);
+			requests_of(b, hl_method_name(r->method), hl_api_mounts[m]->prefixes[0], r->pattern,
+					&api->counts[hl_api_mounts[m]->first + i]);
 		}
-	requests_of(b, "any", "none", &api->counts[api->n_routes]);
+	requests_of(b, "any", "none", "", &api->counts[api->n_routes]);
 	histogram(b, "hookline_http_request_duration_seconds", "From the head of an API request to its answer", &api->durations);
 	for (size_t i = 0; i < HL_API_SERVERS_MAX; i++) {
 		if (!api->servers[i])

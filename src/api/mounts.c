@@ -1,7 +1,7 @@
 /* Which API lives where. */
 #include "api/resources.h"
 
-#include "api/problem.h"
+#include "api/call.h"
 #include "base/defs.h"
 
 static const struct hl_routes *const native_tables[] = {
@@ -18,7 +18,9 @@ static const struct hl_routes *const native_tables[] = {
 	&hl_routes_servers,
 };
 static struct hl_mount native = {
-	.prefix = "/v1", .tables = native_tables, .n_tables = HL_ARRAY_LEN(native_tables), .write_error = hl_problem_write,
+	.prefixes = { "/v1" }, .dialect = HL_DIALECT_HOOKLINE, .credentials = HL_CREDENTIAL_BEARER | HL_CREDENTIAL_API_KEY,
+	.documented = HL_CREDENTIAL_BEARER, .tables = native_tables, .n_tables = HL_ARRAY_LEN(native_tables),
+	.write_error = hl_call_write_problem, .error_type = "application/problem+json",
 };
 
 static const struct hl_routes *const root_tables[] = {
@@ -26,7 +28,9 @@ static const struct hl_routes *const root_tables[] = {
 	&hl_routes_metrics,
 };
 static struct hl_mount root = {
-	.prefix = "", .tables = root_tables, .n_tables = HL_ARRAY_LEN(root_tables), .write_error = hl_problem_write,
+	.prefixes = { "" }, .dialect = HL_DIALECT_HOOKLINE, .credentials = HL_CREDENTIAL_BEARER | HL_CREDENTIAL_API_KEY,
+	.documented = HL_CREDENTIAL_BEARER, .tables = root_tables, .n_tables = HL_ARRAY_LEN(root_tables),
+	.write_error = hl_call_write_problem, .error_type = "application/problem+json",
 };
 
 struct hl_mount *const hl_api_mounts[] = { &native, &root, NULL };

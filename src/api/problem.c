@@ -16,14 +16,19 @@ static const struct {
 #undef HL_X
 };
 
-unsigned hl_problem_status(enum hl_problem_kind k)
+unsigned hl_problem_status(const struct hl_problem *p)
 {
-	return table[k].status;
+	return p->status ? p->status : table[p->kind].status;
 }
 
-const char *hl_problem_code(enum hl_problem_kind k)
+const char *hl_problem_code(const struct hl_problem *p)
 {
-	return table[k].code;
+	return p->code ? p->code : table[p->kind].code;
+}
+
+struct hl_str hl_problem_detail(const struct hl_problem *p)
+{
+	return p->detail.len ? p->detail : table[p->kind].detail;
 }
 
 unsigned hl_problem_retry_s(enum hl_problem_kind k)
@@ -65,20 +70,20 @@ struct hl_problem hl_problem_from(int code, const struct hl_err *err)
 		if (err->field[0] == '/')
 			p.pointer = hl_str_from(err->field);
 	}
+	if (p.kind == HL_PROBLEM_IDEMPOTENCY_MISMATCH && !p.pointer.len) { /* not an event's own id: the header */
+		p.detail = HL_STR("");
+		p.extra_name = "header";
+		p.extra = HL_STR("Idempotency-Key");
+	}
 	return p;
-}
-
-static struct hl_str detail_of(const struct hl_problem *p)
-{
-	return p->detail.len ? p->detail : table[p->kind].detail;
 }
 
 void hl_problem_members(struct hl_jsonw *w, const struct hl_problem *p)
 {
 	hl_jsonw_key(w, "code");
-	hl_jsonw_cstr(w, table[p->kind].code);
+	hl_jsonw_cstr(w, hl_problem_code(p));
 	hl_jsonw_key(w, "detail");
-	struct hl_str detail = detail_of(p);
+	struct hl_str detail = hl_problem_detail(p);
 	if (p->pointer.len) {
 		struct hl_buf text = { .data = NULL };
 		hl_buf_str(&text, p->pointer);
@@ -113,9 +118,9 @@ const char *hl_problem_write(struct hl_buf *out, const struct hl_problem *p)
 	hl_jsonw_key(&w, "type");
 	hl_jsonw_cstr(&w, "about:blank");
 	hl_jsonw_key(&w, "title");
-	hl_jsonw_cstr(&w, hl_status_phrase(table[p->kind].status));
+	hl_jsonw_cstr(&w, hl_status_phrase(hl_problem_status(p)));
 	hl_jsonw_key(&w, "status");
-	hl_jsonw_u64(&w, table[p->kind].status);
+	hl_jsonw_u64(&w, hl_problem_status(p));
 	hl_problem_members(&w, p);
 	hl_jsonw_object_end(&w);
 	return "application/problem+json";

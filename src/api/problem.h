@@ -25,7 +25,7 @@
 	X(TIMEOUT, 408, "timeout", 0, "the request did not arrive in time")                                    \
 	X(CONFLICT, 409, "conflict", 0, "the object's state does not allow this")                              \
 	X(ALREADY_EXISTS, 409, "already_exists", 0, "there is one already")                                    \
-	X(IDEMPOTENCY_MISMATCH, 409, "idempotency_mismatch", 0, "the same key or id was used for a different request") \
+	X(IDEMPOTENCY_MISMATCH, 409, "idempotency_mismatch", 0, "the Idempotency-Key was used for a different request") \
 	X(IDEMPOTENCY_IN_PROGRESS, 409, "idempotency_in_progress", 0, "the first request with this key has not ended") \
 	X(LIMIT_REACHED, 409, "limit_reached", 0, "a limit of the account would be exceeded")                  \
 	X(TOO_LARGE, 413, "too_large", 0, "the body is too large")                                             \
@@ -47,14 +47,17 @@ enum hl_problem_kind { HL_PROBLEM_TABLE(HL_X) HL_PROBLEM_N };
 
 struct hl_problem {
 	enum hl_problem_kind kind;
+	unsigned status;            /* instead of the kind's, 0 = that one */
+	const char *code;           /* likewise, NULL = the kind's; a dialect's own word */
 	struct hl_str detail;       /* "" = the usual one */
 	struct hl_str pointer;      /* JSON pointer of the member to blame, "" = none */
 	const char *extra_name;     /* one more member, NULL = none: "parameter", "scope" */
 	struct hl_str extra;
 };
 
-unsigned hl_problem_status(enum hl_problem_kind k);
-const char *hl_problem_code(enum hl_problem_kind k);
+unsigned hl_problem_status(const struct hl_problem *p);
+const char *hl_problem_code(const struct hl_problem *p);
+struct hl_str hl_problem_detail(const struct hl_problem *p);
 unsigned hl_problem_retry_s(enum hl_problem_kind k);
 /* The problem an error of the library is; err may be NULL. The slices live as long as *err. */
 struct hl_problem hl_problem_from(int code, const struct hl_err *err);

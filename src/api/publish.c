@@ -20,8 +20,9 @@ static struct hl_str write_one(void *data, const void *object, struct hl_str sec
 static void published(void *data, int status, const struct hl_published *p)
 {
 	struct hl_call *c = data;
+	struct hl_err err;
 	if (status)
-		hl_call_fail(c, status, NULL);
+		hl_call_fail(c, status, hl_published_error(status, p, &err));
 	else if (p->answer.len)
 		hl_call_replay(c, 202, p->answer);
 	else {
@@ -77,7 +78,7 @@ static void replay(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_POST, "/v1/events", HL_SCOPE_PUBLISH, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, publish },
-	{ HL_METHOD_POST, "/v1/events/{event}/replay", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY | HL_ROUTE_IDEMPOTENT, replay },
+	{ HL_METHOD_POST, "/events", HL_SCOPE_PUBLISH, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, publish },
+	{ HL_METHOD_POST, "/events/{event}/replay", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY | HL_ROUTE_IDEMPOTENT, replay },
 };
 const struct hl_routes hl_routes_publish = { routes, HL_ARRAY_LEN(routes) };

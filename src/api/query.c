@@ -42,10 +42,11 @@ struct hl_str hl_percent_decode(struct hl_arena *a, struct hl_str s, bool plus)
 
 static bool take(struct hl_call *c, struct hl_query *q, size_t n, struct hl_str name, struct hl_str value)
 {
+	bool lenient = (c->mount->flags & HL_MOUNT_LENIENT) != 0;
 	for (size_t i = 0; i < n; i++) {
 		if (!hl_str_eq(hl_str_from(q[i].name), name))
 			continue;
-		if (q[i].seen) {
+		if (q[i].seen && !lenient) {
 			hl_call_bad_parameter(c, q[i].name, "given twice");
 			return false;
 		}
@@ -53,6 +54,8 @@ static bool take(struct hl_call *c, struct hl_query *q, size_t n, struct hl_str 
 		q[i].value = value;
 		return true;
 	}
+	if (lenient)
+		return true;
 	char shown[80];
 	hl_call_bad_parameter(c, hl_log_quote(name, shown, sizeof(shown)), "is not a parameter of this route");
 	return false;
@@ -149,7 +152,8 @@ bool hl_query_id(struct hl_call *c, const struct hl_query *q, enum hl_id_kind ki
 static uint32_t filter_hash(struct hl_call *c, const struct hl_query *q, size_t n)
 {
 	struct hl_buf text = { .data = NULL };
-	hl_buf_fmt(&text, "%s %u", c->route->pattern, c->account);
+	hl_call_route_name(c->mount, c->route, &text);
+	hl_buf_fmt(&text, " %u", c->account);
 	for (size_t i = 0; i < n; i++) {
 		hl_buf_char(&text, '\0');
 		hl_buf_str(&text, q[i].value);

@@ -10,7 +10,8 @@ struct hl_query {
 	struct hl_str value; /* decoded; "" when absent */
 };
 
-/* Takes the query apart. Unknown and repeated parameters are refused. */
+/* Takes the query apart. Unknown and repeated parameters are refused; on a lenient mount unknown ones are ignored and the
+ * last of several counts. */
 bool hl_query_read(struct hl_call *c, struct hl_query *q, size_t n);
 bool hl_query_none(struct hl_call *c); /* a route without parameters */
 bool hl_query_time(struct hl_call *c, const struct hl_query *q, hl_ms_t *out_at_ms);

@@ -24,7 +24,7 @@ int hl_read_object(struct hl_reader *r, struct hl_str text, bool empty_ok, struc
 		return rc;
 	if (top.type != HL_JSON_OBJECT)
 		return hl_err_set(r->err, HL_EINVAL, "the body must be a JSON object");
-	return hl_json_object(top, fields, n, true, "", r->err);
+	return hl_json_object(top, fields, n, !r->lenient, "", r->err);
 }
 
 int hl_read_fail(struct hl_reader *r, const struct hl_json_field *f, const char *fmt, ...)

@@ -8,6 +8,7 @@
 struct hl_reader {
 	struct hl_arena *arena; /* decoded strings live here */
 	struct hl_err *err;
+	bool lenient;           /* members nobody asks for are ignored, not refused */
 };
 
 /* Checks the whole text and takes its members. HL_ESYNTAX (also for too deep), HL_EINVAL, HL_EDUPLICATE. An empty text is

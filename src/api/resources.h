@@ -18,7 +18,7 @@ extern const struct hl_routes hl_routes_servers;
 extern const struct hl_routes hl_routes_health;
 extern const struct hl_routes hl_routes_metrics;
 
-/* All mounts, ended by NULL; the first that takes a path has it. */
+/* All mounts, ended by NULL. */
 extern struct hl_mount *const hl_api_mounts[];
 
 #endif

@@ -1,4 +1,5 @@
-/* Matching a path against the tables of a mount: segment by segment, every route looked at once.
+/* Finding the mount: the longest prefix that ends where a segment ends. Then matching the rest of the path against the
+ * mount's tables: segment by segment, every route looked at once.
  *
  * The best pattern so far is the one whose literal segments come earliest (bit per segment, first segment highest, so a
  * plain comparison decides). Routes with an equal mask and the same path are one resource with several methods: their
@@ -25,10 +26,15 @@ static bool may_match(const char *pattern, struct hl_str path)
 /* Does the pattern match? *out_literals: bit 31 − i set for each literal segment i. */
 static bool match(const char *pattern, struct hl_str path, uint32_t *out_literals, struct hl_match *out)
 {
-	struct hl_str want = hl_str_from(pattern + 1), got = hl_str_make(path.ptr + 1, path.len - 1);
+	struct hl_str want = hl_str_from(pattern), got = path;
 	size_t n = 0;
 	uint32_t literals = 0;
 	out->n_params = 0;
+	*out_literals = 0;
+	if (!want.len || !got.len)
+		return want.len == got.len;
+	hl_str_split(&want, '/'); /* what is before the first slash: nothing */
+	hl_str_split(&got, '/');
 	while (want.ptr && got.ptr) {
 		struct hl_str w = hl_str_split(&want, '/'), g = hl_str_split(&got, '/');
 		HL_CHECK(n < HL_ROUTE_SEGMENTS_MAX);
@@ -54,14 +60,14 @@ void hl_router_match(const struct hl_mount *m, enum hl_method method, struct hl_
 	uint32_t best = 0;
 	size_t index = 0;
 	memset(out, 0, sizeof(*out));
-	if (m->either_slash && path.len > 1 && path.ptr[path.len - 1] == '/')
+	if ((m->flags & HL_MOUNT_EITHER_SLASH) && path.len && path.ptr[path.len - 1] == '/')
 		path.len--;
 	for (size_t t = 0; t < m->n_tables; t++)
 		for (size_t i = 0; i < m->tables[t]->n; i++, index++) {
 			const struct hl_route *r = &m->tables[t]->v[i];
 			struct hl_match found = { .route = NULL };
 			uint32_t literals;
-			if (!path.len || !may_match(r->pattern, path) || !match(r->pattern, path, &literals, &found)
+			if (!may_match(r->pattern, path) || !match(r->pattern, path, &literals, &found)
 					|| (out->pattern && literals < best))
 				continue;
 			if (!out->pattern || literals > best) {
@@ -99,10 +105,28 @@ const struct hl_route *hl_router_at(const struct hl_mount *m, size_t index)
 	HL_NEVER("a route's number comes from the router");
 }
 
-bool hl_router_under(const struct hl_mount *m, struct hl_str path)
+static bool under(struct hl_str prefix, struct hl_str path)
 {
-	struct hl_str prefix = hl_str_from(m->prefix);
-	return hl_str_starts(path, prefix) && (path.len == prefix.len || !prefix.len || path.ptr[prefix.len] == '/');
+	return hl_str_starts(path, prefix) && (path.len == prefix.len || path.ptr[prefix.len] == '/');
+}
+
+size_t hl_router_mounts(struct hl_mount *const *list, struct hl_str path, struct hl_mount *out[HL_MOUNTS_MAX],
+		size_t *out_prefix_len)
+{
+	size_t n = 0, best = 0;
+	for (; *list; list++)
+		for (const char *const *p = (*list)->prefixes; *p; p++) {
+			struct hl_str prefix = hl_str_from(*p);
+			if ((n && prefix.len < best) || !under(prefix, path))
+				continue;
+			if (prefix.len > best)
+				n = 0;
+			best = prefix.len;
+			if (n < HL_MOUNTS_MAX)
+				out[n++] = *list;
+		}
+	*out_prefix_len = best;
+	return n;
 }
 
 void hl_router_allow(unsigned allow, struct hl_buf *out)

@@ -137,10 +137,10 @@ static void delete(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/servers", HL_SCOPE_READ, 0, list },
-	{ HL_METHOD_POST, "/v1/servers", HL_SCOPE_ADMIN, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
-	{ HL_METHOD_GET, "/v1/servers/{server}", HL_SCOPE_READ, 0, get },
-	{ HL_METHOD_PATCH, "/v1/servers/{server}", HL_SCOPE_ADMIN, HL_ROUTE_BODY, patch },
-	{ HL_METHOD_DELETE, "/v1/servers/{server}", HL_SCOPE_ADMIN, 0, delete },
+	{ HL_METHOD_GET, "/servers", HL_SCOPE_READ, 0, list },
+	{ HL_METHOD_POST, "/servers", HL_SCOPE_ADMIN, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
+	{ HL_METHOD_GET, "/servers/{server}", HL_SCOPE_READ, 0, get },
+	{ HL_METHOD_PATCH, "/servers/{server}", HL_SCOPE_ADMIN, HL_ROUTE_BODY, patch },
+	{ HL_METHOD_DELETE, "/servers/{server}", HL_SCOPE_ADMIN, 0, delete },
 };
 const struct hl_routes hl_routes_servers = { routes, HL_ARRAY_LEN(routes) };

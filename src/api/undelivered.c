@@ -115,6 +115,6 @@ static void undelivered(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/undelivered", HL_SCOPE_READ, 0, undelivered },
+	{ HL_METHOD_GET, "/undelivered", HL_SCOPE_READ, 0, undelivered },
 };
 const struct hl_routes hl_routes_undelivered = { routes, HL_ARRAY_LEN(routes) };

@@ -140,13 +140,18 @@ static void verify(struct hl_call *c)
 
 /* ---- recover ------------------------------------------------------------------------------------------------------ */
 
+/* All but "none", which no failed delivery has. */
 static int class_parse(struct hl_str text)
 {
-	for (int i = 0; i < HL_CLASS_N; i++)
+	for (int i = HL_CLASS_NONE + 1; i < HL_CLASS_N; i++)
 		if (hl_str_eq(text, hl_str_from(hl_class_name((enum hl_class)i))))
 			return i;
 	return -1;
 }
+
+#define HL_X(number, name, text, sentence) ", " text
+static const char classes[] = HL_CLASS_TABLE(HL_X);
+#undef HL_X
 
 static void recovered(void *data, int status, uint64_t n)
 {
@@ -189,7 +194,7 @@ static void recover(struct hl_call *c)
 		return;
 	}
 	if (f[CLASS].seen && f[CLASS].value.type != HL_JSON_NULL)
-		rc = hl_read_name(&r, &f[CLASS], class_parse, "the error classes of attempts", &what.error_class);
+		rc = hl_read_name(&r, &f[CLASS], class_parse, classes + sizeof(", none, ") - 1, &what.error_class);
 	c->flag = what.dry_run;
 	if (!rc)
 		rc = hl_webhook_recover(c->api->dispatcher, c->account, &what, recovered, c, &err);
@@ -234,10 +239,10 @@ static void stats(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_POST, "/v1/webhooks/{webhook}/rotate-secret", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY | HL_ROUTE_IDEMPOTENT, rotate },
-	{ HL_METHOD_POST, "/v1/webhooks/{webhook}/test", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, test },
-	{ HL_METHOD_POST, "/v1/webhooks/{webhook}/verify", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, verify },
-	{ HL_METHOD_POST, "/v1/webhooks/{webhook}/recover", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, recover },
-	{ HL_METHOD_GET, "/v1/webhooks/{webhook}/stats", HL_SCOPE_READ, 0, stats },
+	{ HL_METHOD_POST, "/webhooks/{webhook}/rotate-secret", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY | HL_ROUTE_IDEMPOTENT, rotate },
+	{ HL_METHOD_POST, "/webhooks/{webhook}/test", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, test },
+	{ HL_METHOD_POST, "/webhooks/{webhook}/verify", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, verify },
+	{ HL_METHOD_POST, "/webhooks/{webhook}/recover", HL_SCOPE_MANAGE, HL_ROUTE_BODY_MAY, recover },
+	{ HL_METHOD_GET, "/webhooks/{webhook}/stats", HL_SCOPE_READ, 0, stats },
 };
 const struct hl_routes hl_routes_webhook_actions = { routes, HL_ARRAY_LEN(routes) };

@@ -140,10 +140,10 @@ static void delete(struct hl_call *c)
 }
 
 static const struct hl_route routes[] = {
-	{ HL_METHOD_GET, "/v1/webhooks", HL_SCOPE_READ, 0, list },
-	{ HL_METHOD_POST, "/v1/webhooks", HL_SCOPE_MANAGE, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
-	{ HL_METHOD_GET, "/v1/webhooks/{webhook}", HL_SCOPE_READ, 0, get },
-	{ HL_METHOD_PATCH, "/v1/webhooks/{webhook}", HL_SCOPE_MANAGE, HL_ROUTE_BODY, patch },
-	{ HL_METHOD_DELETE, "/v1/webhooks/{webhook}", HL_SCOPE_MANAGE, 0, delete },
+	{ HL_METHOD_GET, "/webhooks", HL_SCOPE_READ, 0, list },
+	{ HL_METHOD_POST, "/webhooks", HL_SCOPE_MANAGE, HL_ROUTE_BODY | HL_ROUTE_IDEMPOTENT, create },
+	{ HL_METHOD_GET, "/webhooks/{webhook}", HL_SCOPE_READ, 0, get },
+	{ HL_METHOD_PATCH, "/webhooks/{webhook}", HL_SCOPE_MANAGE, HL_ROUTE_BODY, patch },
+	{ HL_METHOD_DELETE, "/webhooks/{webhook}", HL_SCOPE_MANAGE, 0, delete },
 };
 const struct hl_routes hl_routes_webhooks = { routes, HL_ARRAY_LEN(routes) };

@@ -1,0 +1,241 @@
+/* Small things: lookups that do not see over the dialect's fence, lenient numbers, and the walk over all webhooks for the
+ * listings that know no pages. That walk gathers numbers page by page (each page is a turn of the loop) and writes the
+ * objects in the last turn; one that was deleted on the way is left out. */
+#include "api/dialects/dialect.h"
+
+#include "base/err.h"
+#include "base/str.h"
+#include "http/url.h"
+
+#include <stdlib.h>
+
+/* ---- errors ------------------------------------------------------------------------------------------------------- */
+
+void hl_dialect_error(struct hl_call *c, unsigned status, const char *code, const char *fmt, ...)
+{
+	struct hl_buf text = { .data = NULL };
+	va_list ap;
+	va_start(ap, fmt);
+	hl_buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	struct hl_problem p = { .kind = HL_PROBLEM_BAD_REQUEST, .status = status, .code = code };
+	if (hl_buf_ok(&text))
+		p.detail = hl_buf_all(&text);
+	hl_call_problem(c, &p);
+	hl_buf_fini(&text);
+}
+
+struct hl_str hl_dialect_member(struct hl_str pointer)
+{
+	if (!pointer.len || pointer.ptr[0] != '/')
+		return HL_STR_NONE;
+	hl_str_split(&pointer, '/');
+	return hl_str_split(&pointer, '/');
+}
+
+/* ---- members ------------------------------------------------------------------------------------------------------ */
+
+int hl_dialect_catalogue(struct hl_call *c, const struct hl_event_type **out, size_t *out_n)
+{
+	return hl_event_type_list(c->api->dispatcher, c->mount->dialect, out, out_n);
+}
+
+static const struct hl_event_type *find_type(const struct hl_event_type *v, size_t n, struct hl_str name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hl_str_eq(v[i].name, name))
+			return &v[i];
+	return NULL;
+}
+
+static void add_once(struct hl_str *list, size_t *n, struct hl_str s)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (hl_str_eq(list[i], s))
+			return;
+	list[(*n)++] = s;
+}
+
+int hl_dialect_read_types(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f,
+		struct hl_str (*spell)(struct hl_arena *a, struct hl_str text), struct hl_dialect_types *out)
+{
+	struct hl_json_iter it = { .at = NULL };
+	const struct hl_event_type *known;
+	size_t n_known, i = 0;
+	*out = (struct hl_dialect_types){ .n = 0 };
+	if (!hl_dialect_given(f))
+		return HL_OK;
+	int rc = hl_dialect_catalogue(c, &known, &n_known);
+	if (rc)
+		return hl_err_set(r->err, rc, "the catalogue of event types cannot be read");
+	out->v = HL_ARENA_ARRAY(r->arena, struct hl_str, HL_EVENT_TYPES_MAX);
+	out->unknown = HL_ARENA_ARRAY(r->arena, struct hl_str, HL_EVENT_TYPES_MAX);
+	if (!out->v || !out->unknown)
+		return hl_err_set(r->err, HL_ENOMEM, "no memory for the request");
+	for (hl_json_each(&it, f->value); hl_json_next(&it); i++) {
+		struct hl_str text, other;
+		if (i == HL_EVENT_TYPES_MAX)
+			return hl_read_fail(r, f, "must not have more than %d entries", HL_EVENT_TYPES_MAX);
+		if (it.value.type != HL_JSON_STRING || hl_json_string(r->arena, it.value, false, &text))
+			return hl_read_fail(r, f, "entry %zu must be a string", i);
+		const struct hl_event_type *t = find_type(known, n_known, text);
+		if (!t && spell && (other = spell(r->arena, text)).ptr)
+			t = find_type(known, n_known, other);
+		if (t)
+			add_once(out->v, &out->n, t->name);
+		else
+			add_once(out->unknown, &out->n_unknown, text);
+	}
+	return HL_OK;
+}
+
+struct hl_str hl_dialect_host(struct hl_arena *a, struct hl_str url)
+{
+	struct hl_url u;
+	return hl_url_parse(url, a, &u, NULL) ? HL_STR("") : u.host;
+}
+
+/* ---- objects ------------------------------------------------------------------------------------------------------ */
+
+int hl_dialect_webhook_numbered(struct hl_call *c, uint64_t number, struct hl_webhook *out)
+{
+	if (number > UINT32_MAX)
+		return HL_ENOTFOUND;
+	int rc = hl_webhook_get(c->api->dispatcher, c->account, (uint32_t)number, false, out);
+	return !rc && (int)out->dialect != c->mount->dialect ? HL_ENOTFOUND : rc;
+}
+
+int hl_dialect_webhook(struct hl_call *c, size_t i, struct hl_webhook *out)
+{
+	uint64_t number;
+	int rc = hl_id_parse(c->api->dispatcher, HL_ID_WEBHOOK, c->params[i], &number);
+	return rc ? rc : hl_dialect_webhook_numbered(c, number, out);
+}
+
+int hl_dialect_delivery(struct hl_call *c, size_t i, struct hl_delivery *out)
+{
+	uint64_t number;
+	int rc = hl_id_parse(c->api->dispatcher, HL_ID_DELIVERY, c->params[i], &number);
+	if (!rc)
+		rc = hl_delivery_get(c->api->dispatcher, c->account, number, out);
+	return !rc && (int)out->dialect != c->mount->dialect ? HL_ENOTFOUND : rc;
+}
+
+/* ---- listings ----------------------------------------------------------------------------------------------------- */
+
+int hl_dialect_integer(const struct hl_query *q, int64_t *out)
+{
+	if (!q->seen)
+		return HL_OK;
+	bool minus = q->value.len && q->value.ptr[0] == '-';
+	struct hl_str digits = hl_str_make(q->value.ptr + minus, q->value.len - minus);
+	if (!digits.len || !hl_str_all_between(digits, '0', '9'))
+		return HL_ESYNTAX;
+	if (!hl_str_i64(q->value, out))
+		*out = minus ? INT64_MIN : INT64_MAX;
+	return HL_OK;
+}
+
+bool hl_dialect_offset_page(struct hl_call *c, const struct hl_query *limit, const struct hl_query *offset, uint32_t usual,
+		uint32_t max)
+{
+	int64_t n = usual, skip = 0;
+	if (hl_dialect_integer(limit, &n)) {
+		hl_call_bad_parameter(c, limit->name, "must be a whole number");
+		return false;
+	}
+	if (hl_dialect_integer(offset, &skip) || skip < 0) {
+		hl_call_bad_parameter(c, offset->name, "must be a whole number from 0 on");
+		return false;
+	}
+	c->page = (struct hl_page){
+		.limit = n < 1 ? 1 : n > max ? max : (uint32_t)n, .offset = skip > UINT32_MAX ? UINT32_MAX : (uint32_t)skip,
+		.want_total = true,
+	};
+	return true;
+}
+
+struct walk {
+	struct hl_call *c;
+	const char *member;
+	bool oldest_first;
+	hl_dialect_item item;
+	struct hl_webhook_query query;
+	struct hl_buf numbers;       /* uint32_t each, newest first */
+};
+
+static void walk_destroy(struct walk *w)
+{
+	hl_buf_fini(&w->numbers);
+	free(w);
+}
+
+static void walk_answer(struct walk *walk)
+{
+	struct hl_call *c = walk->c;
+	struct hl_jsonw w;
+	size_t n = walk->numbers.len / sizeof(uint32_t);
+	hl_call_writer(c, &w);
+	if (walk->member) {
+		hl_jsonw_object(&w);
+		hl_jsonw_key(&w, walk->member);
+	}
+	hl_jsonw_array(&w);
+	for (size_t i = 0; i < n; i++) {
+		struct hl_webhook v;
+		uint32_t number;
+		memcpy(&number, walk->numbers.data + (walk->oldest_first ? n - 1 - i : i) * sizeof(number), sizeof(number));
+		if (!hl_dialect_webhook_numbered(c, number, &v))
+			walk->item(c, &w, &v);
+	}
+	hl_jsonw_array_end(&w);
+	if (walk->member)
+		hl_jsonw_object_end(&w);
+	walk_destroy(walk);
+	hl_call_send(c, 200);
+}
+
+static void walk_on(struct walk *w);
+
+static void walk_page(void *data, int status, const struct hl_webhook *v, size_t n, const struct hl_page_info *info)
+{
+	struct walk *w = data;
+	struct hl_call *c = w->c;
+	for (size_t i = 0; !status && i < n; i++)
+		hl_buf_add(&w->numbers, &v[i].number, sizeof(v[i].number));
+	if (!status && !hl_buf_ok(&w->numbers))
+		status = HL_ENOMEM;
+	if (status) {
+		walk_destroy(w);
+		hl_call_fail(c, status, NULL);
+	} else if (info->has_older && n) {
+		w->query.page.before = v[n - 1].number;
+		walk_on(w);
+	} else {
+		walk_answer(w);
+	}
+}
+
+static void walk_on(struct walk *w)
+{
+	struct hl_call *c = w->c;
+	int rc = hl_webhook_list(c->api->dispatcher, &w->query, walk_page, w);
+	if (rc) {
+		walk_destroy(w);
+		hl_call_fail(c, rc, NULL);
+	}
+}
+
+void hl_dialect_list_webhooks(struct hl_call *c, const char *member, bool oldest_first, hl_dialect_item item)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+	if (!w) {
+		hl_call_problem_kind(c, HL_PROBLEM_BUSY);
+		return;
+	}
+	*w = (struct walk){
+		.c = c, .member = member, .oldest_first = oldest_first, .item = item,
+		.query = { .account = c->account, .dialect = c->mount->dialect, .state = -1, .page.limit = HL_LIMIT_MAX },
+	};
+	walk_on(w);
+}

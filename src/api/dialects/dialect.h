@@ -1,0 +1,71 @@
+/* What the files of the four dialects share.
+ *
+ * A dialect is one mount (mounts.c): its places, the credential its clients send, a table of routes and a writer of errors.
+ * Its handlers read leniently (HL_MOUNT_LENIENT), use the library like the native ones, and answer through hl_call_*:
+ * hl_call_fail and hl_call_problem_kind reach the dialect's own error writer. Every object is looked up with its dialect:
+ * what another API made does not exist here. */
+#ifndef HL_API_DIALECTS_DIALECT_H
+#define HL_API_DIALECTS_DIALECT_H
+
+#include "api/query.h"
+
+/* Scopes of dialect routes: who may change may look as well. */
+enum { HL_MAY_READ = HL_SCOPE_READ | HL_SCOPE_MANAGE, HL_MAY_CHANGE = HL_SCOPE_MANAGE };
+
+/* ---- errors ------------------------------------------------------------------------------------------------------- */
+
+/* An error in the dialect's own words, through its writer: p.status and p.code are these, p.detail the text. Ends the call.
+ * Bodies of another shape are written by hand: hl_call_writer, hl_call_send. */
+void hl_dialect_error(struct hl_call *c, unsigned status, const char *code, const char *fmt, ...) HL_PRINTF(4, 5);
+/* The member a pointer "/label" names; ptr NULL when it names none or something deeper is wanted by the caller. */
+struct hl_str hl_dialect_member(struct hl_str pointer);
+
+/* ---- members ------------------------------------------------------------------------------------------------------ */
+
+/* Given, and not null: for members whose null means "unchanged". */
+static inline bool hl_dialect_given(const struct hl_json_field *f)
+{
+	return f->seen && f->value.type != HL_JSON_NULL;
+}
+
+/* A list of event types, checked against the dialect's catalogue. Slices and arrays live in the reader's arena. */
+struct hl_dialect_types {
+	struct hl_str *v;           /* known ones, each once, in the order given */
+	size_t n;
+	struct hl_str *unknown;     /* as they were written */
+	size_t n_unknown;
+};
+/* Absent, null and [] give none of either. Entries that are no strings or too many: HL_EINVAL with the pointer. `spell`
+ * (NULL = none) turns other spellings into a catalogue name: NULL-ptr answer = leave it. */
+HL_MUST_CHECK int hl_dialect_read_types(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f,
+		struct hl_str (*spell)(struct hl_arena *a, struct hl_str text), struct hl_dialect_types *out);
+/* The dialect's catalogue by name; borrowed. Its category: dialect_categories[c->mount->dialect]. */
+HL_MUST_CHECK int hl_dialect_catalogue(struct hl_call *c, const struct hl_event_type **out, size_t *out_n);
+
+/* The host of a URL, the name of a webhook nobody named; lives in the arena. "" when it is no URL (the library will say so). */
+struct hl_str hl_dialect_host(struct hl_arena *a, struct hl_str url);
+
+/* ---- objects ------------------------------------------------------------------------------------------------------ */
+
+/* The webhook (not deleted) or delivery whose id (a UUID) is the path's i-th parameter. HL_ESYNTAX: no UUID; HL_ENOTFOUND:
+ * unknown, foreign or of another dialect. Nothing is answered. */
+HL_MUST_CHECK int hl_dialect_webhook(struct hl_call *c, size_t i, struct hl_webhook *out);
+HL_MUST_CHECK int hl_dialect_delivery(struct hl_call *c, size_t i, struct hl_delivery *out);
+/* The same for a webhook by number (dialect aboutyou). */
+HL_MUST_CHECK int hl_dialect_webhook_numbered(struct hl_call *c, uint64_t number, struct hl_webhook *out);
+
+/* ---- listings ----------------------------------------------------------------------------------------------------- */
+
+/* A whole number, saturating. Absent leaves *out alone; HL_ESYNTAX. Nothing is answered. */
+HL_MUST_CHECK int hl_dialect_integer(const struct hl_query *q, int64_t *out);
+/* Offset paging into c->page (with want_total): limit clamped to 1 … max, `usual` when absent. What is no number, and an
+ * offset below 0, is answered as BAD_PARAMETER: false. */
+bool hl_dialect_offset_page(struct hl_call *c, const struct hl_query *limit, const struct hl_query *offset, uint32_t usual,
+		uint32_t max);
+
+typedef void (*hl_dialect_item)(struct hl_call *c, struct hl_jsonw *w, const struct hl_webhook *v);
+/* Answers 200 with every webhook of the account in this dialect: {"<member>":[…]}, or a bare array when member is NULL.
+ * Newest first, or by number. */
+void hl_dialect_list_webhooks(struct hl_call *c, const char *member, bool oldest_first, hl_dialect_item item);
+
+#endif
