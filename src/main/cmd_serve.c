@@ -30,12 +30,16 @@ int hl_cmd_serve(int argc, char **argv)
 	if (hl_setup_config(&setup, &config, &err))
 		return hl_cmd_fail(HL_EXIT_CONFIG, "%s", err.text);
 	int code = HL_EXIT_OK;
+	struct hl_seed seed = { .n = 0 };
 	if (print)
 		hl_usage_config(stdout, &config);
+	else if (hl_seed_read(&seed, config.event_types, &err))
+		code = hl_cmd_fail(HL_EXIT_CONFIG, "%s", err.text);
 	else if (check)
 		puts("the configuration is right");
 	else
-		code = hl_serve(&setup, &config, takeover);
+		code = hl_serve(&setup, &config, &seed, takeover);
+	hl_seed_fini(&seed);
 	hl_config_fini(&config);
 	return code;
 }

@@ -43,6 +43,9 @@
 	  "... or until the store holds this percentage of its quota")                                                  \
 	X(store, key_file, PATH, engine.key_file, 0, 4096, "",                                                          \
 	  "The sealing key of webhook secrets; empty: the file \"key\" in the data directory, made on first start")     \
+	X(store, event_types, PATH, event_types, 0, 4096, "",                                                           \
+	  "Event types a new store begins with: a file as PUT /v1/event-types takes it; empty: those of the four "      \
+	  "dialects; none: no types. A store in use is never changed by it")                                            \
 	X(delivery, retry, RETRY, engine.retry, 0, 0, "exponential",                                                    \
 	  "When native webhooks that say nothing are tried again")                                                      \
 	X(delivery, retry_dialects, RETRY, engine.retry_dialects, 0, 0, "hourly",                                       \
@@ -129,6 +132,7 @@ struct hl_config {
 	uint32_t max_connections;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms;
 	uint64_t body_max;
+	const char *event_types;
 	const char *tiers_text;
 	struct hl_addr addrs[HL_CONFIG_LISTEN_MAX]; /* listen, read by hl_config_check */
 	unsigned n_addrs;

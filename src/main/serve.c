@@ -40,6 +40,7 @@ struct serve {
 	int exit_code;
 	const struct hl_setup *setup;
 	struct hl_config *config;
+	const struct hl_seed *seed;
 	uv_loop_t loop;
 	struct hl_log_sink sink;
 	struct hl_log log;
@@ -298,6 +299,10 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 		tell_who_is_waited_for(s);
 	int rc = hl_dispatcher_open(&s->dispatcher, &s->loop, &o, err);
 	hl_buf_fini(&own);
+	if (rc == HL_OK)
+		rc = hl_seed_plant(s->seed, s->dispatcher, &s->loop, &s->log, err);
+	if (rc == HL_OK && s->state != STARTING)
+		rc = hl_err_set(err, HL_EFATAL, "the store failed");
 	if (rc)
 		return rc;
 	const struct hl_service_options so = { .tiers = &s->config->tiers };
@@ -417,7 +422,7 @@ static int start(struct serve *s, bool takeover, struct hl_err *err)
 	return rc;
 }
 
-int hl_serve(const struct hl_setup *setup, struct hl_config *config, bool takeover)
+int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struct hl_seed *seed, bool takeover)
 {
 	struct serve *s = calloc(1, sizeof(*s));
 	struct hl_err err = { 0 };
@@ -429,6 +434,7 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, bool takeov
 	hl_process_harden(&files);
 	s->setup = setup;
 	s->config = config;
+	s->seed = seed;
 	hl_log_sink_init(&s->sink, STDERR_FILENO, config->log_format, getenv("JOURNAL_STREAM"), &hl_env_real);
 	hl_log_sink_attach(&s->sink, &s->loop);
 	s->log = (struct hl_log){ .level = (int)config->engine.log_level, .sink = hl_log_sink_line, .data = &s->sink };
