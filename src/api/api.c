@@ -205,7 +205,12 @@ static void on_refused(void *data, struct hl_request *r, unsigned status, const 
 		p.kind = HL_PROBLEM_TIMEOUT;
 	else if (status >= 500)
 		p.kind = HL_PROBLEM_BUSY;
-	hl_call_problem(c, &p);
+	if (!c->stream) {
+		hl_call_problem(c, &p);
+		return;
+	}
+	hl_call_part(c, &p); /* what it handed over comes back first */
+	c->stream->on_abort(c->stream_data);
 }
 
 static void on_abort(void *data, struct hl_request *r)

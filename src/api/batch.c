@@ -295,34 +295,19 @@ static bool wants_results_at_end(const struct hl_request *r)
 	return hl_headers_get(r->headers, HL_STR("hookline-results"), &when) && hl_str_ieq(when, HL_STR("at-end"));
 }
 
-/* JSON means an array. -1: neither. */
-static int kind_of(const struct hl_request *r)
-{
-	struct hl_str type;
-	if (hl_headers_count(r->headers, HL_STR("content-type")) != 1 || !hl_headers_get(r->headers, HL_STR("content-type"), &type))
-		return -1;
-	type = hl_str_trim(hl_str_split(&type, ';'));
-	if (hl_str_ieq(type, HL_STR("application/json")))
-		return HL_SPLIT_ARRAY;
-	if (hl_str_ieq(type, HL_STR("application/x-ndjson")) || hl_str_ieq(type, HL_STR("application/ndjson")) ||
-			hl_str_ieq(type, HL_STR("application/jsonl")))
-		return HL_SPLIT_LINES;
-	return -1;
-}
-
 static void batch(struct hl_call *c)
 {
 	static const struct hl_stream stream = {
 		.on_body = on_body, .on_end = on_end, .on_writable = on_writable, .on_abort = on_abort,
 	};
-	int kind = kind_of(c->request);
+	enum hl_content type = hl_call_content(c);
 	if (!hl_query_none(c))
 		return;
 	if (!hl_auth_tier(c)->batch) {
 		hl_call_problem_kind(c, HL_PROBLEM_NOT_IN_TIER);
 		return;
 	}
-	if (kind < 0) {
+	if (type == HL_CONTENT_OTHER) {
 		hl_call_header(c, "Accept-Post", HL_STR("application/x-ndjson, application/json"));
 		hl_call_problem_kind(c, HL_PROBLEM_UNSUPPORTED_MEDIA_TYPE);
 		return;
@@ -334,7 +319,7 @@ static void batch(struct hl_call *c)
 	}
 	b->call = c;
 	hl_arena_init(&b->arena, 0);
-	hl_splitter_init(&b->splitter, (enum hl_split_kind)kind, c->api->body_max);
+	hl_splitter_init(&b->splitter, type == HL_CONTENT_JSON ? HL_SPLIT_ARRAY : HL_SPLIT_LINES, c->api->body_max);
 	c->stream = &stream;
 	c->stream_data = b;
 	b->at_end = wants_results_at_end(c->request);

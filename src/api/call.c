@@ -83,22 +83,28 @@ void hl_call_begin(struct hl_call *c, unsigned status, const char *content_type)
 	hl_response_begin(c->request, status, c->headers, c->n_headers);
 }
 
-void hl_call_send_as(struct hl_call *c, unsigned status, const char *content_type)
+/* To the client, if there still is one; returns the status it got. */
+static unsigned respond(struct hl_call *c, unsigned status, const char *content_type)
 {
-	if (c->request && !hl_buf_ok(&c->out)) {
+	if (!c->request)
+		return status;
+	if (!hl_buf_ok(&c->out)) {
 		/* No memory for the answer that was wanted; a short one needs less. */
 		hl_buf_fini(&c->out);
 		hl_buf_init(&c->out);
 		status = 503;
 		content_type = NULL;
 	}
-	if (c->request) {
-		if (content_type)
-			hl_call_header(c, "Content-Type", hl_str_from(content_type));
-		settle_headers(c);
-		hl_response_send(c->request, status, c->headers, c->n_headers, hl_buf_all(&c->out));
-	}
-	hl_call_finish(c, status);
+	if (content_type)
+		hl_call_header(c, "Content-Type", hl_str_from(content_type));
+	settle_headers(c);
+	hl_response_send(c->request, status, c->headers, c->n_headers, hl_buf_all(&c->out));
+	return status;
+}
+
+void hl_call_send_as(struct hl_call *c, unsigned status, const char *content_type)
+{
+	hl_call_finish(c, respond(c, status, content_type));
 }
 
 void hl_call_send(struct hl_call *c, unsigned status)
@@ -120,7 +126,7 @@ void hl_call_replay(struct hl_call *c, unsigned status, struct hl_str answer)
 	hl_call_send(c, status);
 }
 
-void hl_call_problem(struct hl_call *c, const struct hl_problem *p)
+static unsigned respond_problem(struct hl_call *c, const struct hl_problem *p)
 {
 	unsigned retry_s = hl_problem_retry_s(p->kind);
 	const char *type = c->mount ? c->mount->error_type : "application/problem+json";
@@ -131,7 +137,18 @@ void hl_call_problem(struct hl_call *c, const struct hl_problem *p)
 	if (status == 401)
 		hl_call_header(c, "WWW-Authenticate", c->mount && !(c->mount->credentials & HL_CREDENTIAL_BEARER) ?
 				HL_STR("ApiKey realm=\"hookline\"") : HL_STR("Bearer realm=\"hookline\""));
-	hl_call_send_as(c, status, type ? type : "application/json");
+	return respond(c, status, type ? type : "application/json");
+}
+
+void hl_call_problem(struct hl_call *c, const struct hl_problem *p)
+{
+	hl_call_finish(c, respond_problem(c, p));
+}
+
+void hl_call_part(struct hl_call *c, const struct hl_problem *p)
+{
+	respond_problem(c, p);
+	c->request = NULL;
 }
 
 unsigned hl_call_write_problem(struct hl_call *c, const struct hl_problem *p)
@@ -173,6 +190,21 @@ void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err)
 				hl_log_quote(hl_str_from(err ? err->text : ""), text, sizeof(text)));
 	}
 	hl_call_problem(c, &p);
+}
+
+enum hl_content hl_call_content(const struct hl_call *c)
+{
+	const struct hl_headers *h = c->request->headers;
+	struct hl_str type;
+	if (hl_headers_count(h, HL_STR("content-type")) != 1 || !hl_headers_get(h, HL_STR("content-type"), &type))
+		return HL_CONTENT_OTHER;
+	type = hl_str_trim(hl_str_split(&type, ';'));
+	if (hl_str_ieq(type, HL_STR("application/json")))
+		return HL_CONTENT_JSON;
+	if (hl_str_ieq(type, HL_STR("application/x-ndjson")) || hl_str_ieq(type, HL_STR("application/ndjson")) ||
+			hl_str_ieq(type, HL_STR("application/jsonl")))
+		return HL_CONTENT_NDJSON;
+	return HL_CONTENT_OTHER;
 }
 
 /* ---- on the way --------------------------------------------------------------------------------------------------- */

@@ -87,6 +87,8 @@ void hl_call_bad_parameter(struct hl_call *c, const char *name, const char *fmt,
 void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err);
 /* Begins a streamed answer; the call goes on. */
 void hl_call_begin(struct hl_call *c, unsigned status, const char *content_type);
+/* Tells the client why its body is not read on; the call goes on without a client, as if that had gone away. */
+void hl_call_part(struct hl_call *c, const struct hl_problem *p);
 /* After a streamed answer was ended or dropped (r is gone): counts and frees. */
 void hl_call_finish(struct hl_call *c, unsigned status);
 
@@ -97,6 +99,9 @@ void hl_call_header(struct hl_call *c, const char *name, struct hl_str value);
 void hl_call_header_fmt(struct hl_call *c, const char *name, const char *fmt, ...) HL_PRINTF(3, 4);
 /* The route as metrics and logs show it, "/v1/webhooks/{webhook}": appended. */
 void hl_call_route_name(const struct hl_mount *m, const struct hl_route *r, struct hl_buf *out);
+/* What Content-Type says of a body that is streamed. */
+enum hl_content { HL_CONTENT_OTHER, HL_CONTENT_JSON, HL_CONTENT_NDJSON };
+enum hl_content hl_call_content(const struct hl_call *c);
 /* A writer on the emptied c->out. */
 void hl_call_writer(struct hl_call *c, struct hl_jsonw *w);
 struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err);

@@ -156,11 +156,27 @@ static void test_gone(void **state)
 	assert_true(events >= 20 && events <= 10 * 20);
 }
 
+/* A body that turns out malformed before the answer has begun: told so, and what was handed over still comes back. */
+static void test_refused_midway(void **state)
+{
+	struct fixture *f = *state;
+	char text[2048];
+	for (size_t piece = 0; piece <= 300; piece += 300) {
+		int n = snprintf(text, sizeof(text), "POST /v1/events/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+				"Content-Type: application/x-ndjson\r\nHookline-Results: at-end\r\nTransfer-Encoding: chunked\r\n\r\n"
+				"16\r\n{\"type\":\"a\",\"data\":1}\n\r\nZZ\r\n", f->admin);
+		assert_int_equal(raw(f, f->port, text, (size_t)n, piece), 400);
+		assert_non_null(f->last.json);
+		loop_run_for(&f->loop, 5);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(test_mixed), T(test_many), T(test_broken), T(test_too_large), T(test_expect), T(test_gone),
+		T(test_refused_midway),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
