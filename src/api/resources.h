@@ -18,6 +18,9 @@ extern const struct hl_routes hl_routes_servers;
 extern const struct hl_routes hl_routes_health;
 extern const struct hl_routes hl_routes_metrics;
 
+/* The dialects: each file of dialects/ is one mount. */
+extern struct hl_mount hl_mount_aboutyou;
+
 /* All mounts, ended by NULL. */
 extern struct hl_mount *const hl_api_mounts[];
 
