@@ -35,6 +35,7 @@ bool hl_market_matches(const struct hl_market *m, uint32_t item, struct hl_str s
 
 /* ---- providers ---------------------------------------------------------------------------------------------------- */
 
+bool hl_market_provider_valid(struct hl_str name);
 /* Number (0 … HL_MARKET_PROVIDERS_MAX - 1, in the order they came), or HL_ENOTFOUND. */
 int hl_market_provider_find(const struct hl_market *m, struct hl_str name);
 /* Number, or HL_EINVAL (no such form), HL_ELIMIT (too many), HL_ENOMEM. */

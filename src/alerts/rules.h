@@ -6,24 +6,9 @@
 #ifndef HL_ALERTS_RULES_H
 #define HL_ALERTS_RULES_H
 
-#include "alerts/market.h"
+#include "alerts/rule.h"
 
 struct hl_rules;
-
-struct hl_rule {
-	uint64_t number;
-	uint32_t item;               /* index in the market */
-	enum hl_alert_kind kind;
-	uint16_t currency;           /* number; HL_CURRENCY_NONE for spreads */
-	int64_t threshold;           /* 1 … HL_ALERT_THRESHOLD_MAX */
-};
-
-/* A rule and what it was compared with when it fired. */
-struct hl_rule_fired {
-	struct hl_rule rule;
-	int64_t ask, bid;            /* US cents; 0 = none */
-	int64_t rate;                /* of the rule's currency; 0 for spreads */
-};
 
 /* Told of each rule that fires. 0: taken over; the rule is out of the index when the judging call goes on. Otherwise (an
  * error): it stays, judging stops and returns that error; what fired before stays fired. Must not change the rules. */
@@ -49,17 +34,5 @@ HL_MUST_CHECK int hl_rules_judge_currencies(struct hl_rules *r, const struct hl_
 /* The same for one rule: after hl_rules_add. A number that is not there: nothing. */
 HL_MUST_CHECK int hl_rules_judge_one(struct hl_rules *r, const struct hl_market *m, uint64_t number, hl_rules_cb cb,
 		void *data);
-
-/* Is a rule true at these prices? ask, bid 0 … HL_MARKET_CENTS_MAX (0 = none), rate 0 = unknown. */
-bool hl_rule_holds(enum hl_alert_kind kind, int64_t threshold, int64_t ask, int64_t bid, int64_t rate);
-
-/* What an event shows: the price in the rule's currency or the percentage, scaled by HL_ALERT_THRESHOLD_SCALE and rounded
- * half up to hundredths, so that hl_decimal_format gives two decimals; at most HL_RULE_TRIGGERED_MAX. */
-#define HL_RULE_TRIGGERED_MAX ((int64_t)9223372036854770000)
-int64_t hl_rule_triggered(const struct hl_rule_fired *f);
-/* "Best ask 19.50 USD is at or below 20.00 USD", "… at or above …", "Spread 12.31% is at or above 10.00%". The first number has
- * as many decimals as the threshold, so that rounding never makes the sentence untrue. Returns the length. */
-enum { HL_RULE_REASON_CAP = 160 };
-size_t hl_rule_reason(const struct hl_rule_fired *f, char out[HL_RULE_REASON_CAP]);
 
 #endif
