@@ -98,6 +98,8 @@ int hl_cmd_check(int argc, char **argv)
 	printf("accounts %llu, keys %llu, webhooks %llu, servers %llu, event types %llu, jobs %llu\n",
 			(unsigned long long)sum.accounts, (unsigned long long)sum.keys, (unsigned long long)sum.webhooks,
 			(unsigned long long)sum.servers, (unsigned long long)sum.event_types, (unsigned long long)sum.jobs);
+	printf("alerts %llu, alert events %llu, market items %llu, blocks of quotes %llu\n", (unsigned long long)sum.alerts,
+			(unsigned long long)sum.alert_events, (unsigned long long)sum.market_items, (unsigned long long)sum.market_blocks);
 	printf("%s%s\n", sum.damages ? "damaged" : "clean", live ? " (a server writes meanwhile; counters were not compared)" : "");
 	return sum.damages ? HL_EXIT_FAILED : HL_EXIT_OK;
 }
@@ -118,8 +120,7 @@ int hl_cmd_backup(int argc, char **argv)
 	return rc ? hl_cmd_fail_err(&err) : HL_EXIT_OK;
 }
 
-/* Format 1 is the only one there is: a store that opens needs nothing. Opening proves it, and takes the lock like every
- * migration to come will. */
+/* Opening for writing is the migration: so far every older format is brought to ours in the opening transaction. */
 static int migrate(const struct hl_config *c, struct hl_err *err)
 {
 	const struct hl_store_options so = {
@@ -127,11 +128,15 @@ static int migrate(const struct hl_config *c, struct hl_err *err)
 	};
 	struct hl_store *store;
 	int rc = hl_store_open(&store, &so, err);
-	if (rc == HL_OK) {
-		hl_store_close(store);
+	if (rc)
+		return rc;
+	uint32_t found = hl_store_found_format(store);
+	hl_store_close(store);
+	if (found == HL_FORMAT_VERSION)
 		puts("the store has the format of this version; nothing to do");
-	}
-	return rc;
+	else
+		printf("the store was brought from format %u to format %d\n", found, HL_FORMAT_VERSION);
+	return HL_OK;
 }
 
 int hl_cmd_migrate(int argc, char **argv)

@@ -355,6 +355,9 @@ static void check_totals(struct hl_audit_run *a, uint32_t account, const struct 
 			memcmp(t->by_state, stored->by_state, sizeof(t->by_state)) != 0)
 		hl_audit_damage(a, "account %" PRIu32 "%s: events, webhooks or deliveries are miscounted", account,
 				account ? "" : " (the store)");
+	if (t->alerts_enabled != stored->alerts_enabled || memcmp(t->alerts, stored->alerts, sizeof(t->alerts)) != 0 ||
+			memcmp(t->alert_events, stored->alert_events, sizeof(t->alert_events)) != 0)
+		hl_audit_damage(a, "account %" PRIu32 "%s: alerts or their events are miscounted", account, account ? "" : " (the store)");
 }
 
 /* Records without rows must say zero; rows without a record are found afterwards. */
@@ -406,6 +409,7 @@ static int audit_all(struct hl_audit_run *a)
 	for (size_t i = 0; !rc && i < HL_ARRAY_LEN(passes); i++)
 		rc = hl_audit_table(a, passes[i].table, passes[i].each);
 	rc = rc ? rc : hl_audit_conf(a);
+	rc = rc ? rc : hl_audit_alerts(a);
 	rc = rc ? rc : hl_audit_table(a, HL_TABLE_COUNTS, each_counts); /* the rows are all counted by now */
 	if (!rc)
 		check_records_exist(a);

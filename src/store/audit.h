@@ -17,6 +17,7 @@ enum { HL_AUDIT_REPORTS_MAX = 1000 };
 
 struct hl_audit_summary {
 	uint64_t events, deliveries, attempts, due, index_entries, webhooks, accounts, keys, servers, event_types, idem, jobs;
+	uint64_t alerts, alert_events, market_items, market_blocks;
 	uint64_t pending, tail;       /* pending deliveries; rows not indexed yet */
 	uint64_t damages;             /* all found, reported or not */
 };

@@ -1,4 +1,5 @@
-/* What audit.c (deliveries, events, indexes, counters) and audit_conf.c (configuration, service records) share. */
+/* What audit.c (deliveries, events, indexes, counters), audit_conf.c (configuration, service records) and audit_alerts.c
+ * (alerts, market) share. */
 #ifndef HL_STORE_AUDIT_PRIVATE_H
 #define HL_STORE_AUDIT_PRIVATE_H
 
@@ -31,6 +32,7 @@ bool hl_audit_webhook(struct hl_audit_run *a, uint32_t number, struct hl_webhook
 struct hl_counts *hl_audit_counts(struct hl_audit_run *a, uint32_t webhook);
 struct hl_totals *hl_audit_totals(struct hl_audit_run *a, uint32_t account);
 
-HL_MUST_CHECK int hl_audit_conf(struct hl_audit_run *a); /* audit_conf.c */
+HL_MUST_CHECK int hl_audit_conf(struct hl_audit_run *a);   /* audit_conf.c */
+HL_MUST_CHECK int hl_audit_alerts(struct hl_audit_run *a); /* audit_alerts.c */
 
 #endif

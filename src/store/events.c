@@ -1,5 +1,6 @@
 /* Event rows: appended at publish, deleted by retention, never changed. */
 #include "store/events.h"
+#include "store/alerts.h"
 
 static struct hl_dbkey event_key(uint64_t number)
 {
@@ -33,6 +34,7 @@ void hl_event_del(struct hl_txn *txn, uint64_t number, const struct hl_event_row
 	hl_meta_numbers_keep(txn, HL_TABLE_EVENT, number);
 	if (number < hl_txn_bounds(txn)->events_running)
 		(void)hl_txn_del(txn, HL_TABLE_EVENT_BY_ACCOUNT, HL_DBKEY(by_account));
+	hl_alert_event_del(txn, account, number);
 	if (!hl_txn_del(txn, HL_TABLE_EVENT, HL_DBKEY(event_key(number))))
 		return;
 	hl_totals_edit(txn, account)->events--;

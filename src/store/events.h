@@ -9,7 +9,7 @@
 void hl_event_append(struct hl_txn *txn, uint64_t number, const struct hl_event_row *row);
 /* Slices are borrowed from the table: copy them before writing. */
 bool hl_event_row_get(struct hl_txn *txn, uint64_t number, struct hl_event_row *out);
-/* Removes the row and its index entry. The event's deliveries are the caller's business. */
+/* Removes the row, its index entry and what an alert keeps beside it. The event's deliveries are the caller's business. */
 void hl_event_del(struct hl_txn *txn, uint64_t number, const struct hl_event_row *row);
 
 #endif

@@ -313,6 +313,22 @@ void hl_totals_encode(struct hl_buf *b, const struct hl_totals *t)
 		hl_pack_u64(b, t->deliveries[i]);
 	for (size_t i = 0; i < HL_DELIVERY_STATE_N; i++)
 		hl_pack_u64(b, t->by_state[i]);
+	hl_pack_u64(b, t->alerts_enabled);
+	hl_pack_u8(b, HL_DIALECT_N);
+	for (size_t i = 0; i < HL_DIALECT_N; i++) {
+		hl_pack_u64(b, t->alerts[i]);
+		hl_pack_u64(b, t->alert_events[i]);
+	}
+}
+
+static void unpack_alert_totals(struct hl_unpack *u, struct hl_totals *t)
+{
+	t->alerts_enabled = hl_unpack_u64(u);
+	uint64_t n_dialects = hl_unpack_max(u, HL_DIALECT_N);
+	for (size_t i = 0; i < n_dialects; i++) {
+		t->alerts[i] = hl_unpack_u64(u);
+		t->alert_events[i] = hl_unpack_u64(u);
+	}
 }
 
 int hl_totals_decode(struct hl_str bytes, struct hl_totals *out)
@@ -327,6 +343,8 @@ int hl_totals_decode(struct hl_str bytes, struct hl_totals *out)
 		t.deliveries[i] = hl_unpack_u64(&u);
 	for (size_t i = 0; i < HL_DELIVERY_STATE_N; i++)
 		t.by_state[i] = hl_unpack_u64(&u);
+	if (!hl_unpack_done(&u)) /* format 1 ends here */
+		unpack_alert_totals(&u, &t);
 	if (verdict(&u))
 		return HL_ECORRUPT;
 	*out = t;

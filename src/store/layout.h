@@ -9,15 +9,20 @@
  * first attempt ends. `by_*` and `event_by_account` are built behind, in sorted runs (index.h); rows they do not hold
  * yet are the tail, which readers scan. `counts` is written once per batch.
  *
- * Raise HL_FORMAT_VERSION with any change of a key or value that this code could not read. */
+ * Raise HL_FORMAT_VERSION with any change of a key or value that older code could not read, or that older code would leave
+ * untrue. This code reads every format up to its own; opening for writing brings the store to it (meta.c).
+ *
+ *   2  tables of alerts and market; totals count alerts; numbers of alerts and blocks. Code of format 1 would take the longer
+ *      totals and numbers for damage, and drop events without what was kept beside them. */
 #ifndef HL_STORE_LAYOUT_H
 #define HL_STORE_LAYOUT_H
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include <hookline/dispatcher.h>
+#include "store/pack.h"
+#include <hookline/alert.h>
 
-enum { HL_FORMAT_VERSION = 1 };
+enum { HL_FORMAT_VERSION = 2 };
 
 /* X(NAME, "table", key → value) */
 #define HL_TABLE_TABLE(X)                                                                                      \
@@ -44,7 +49,13 @@ enum { HL_FORMAT_VERSION = 1 };
 	X(SERVER_BY_ACCOUNT, "server_by_account", "account:4 server:8 → nothing")                             \
 	X(EVENT_TYPE, "event_type", "name → event type row")                                                  \
 	X(IDEM, "idem", "day:4 account:4 hash:16 → idempotency row")                                          \
-	X(JOB, "job", "job:8 → job row")
+	X(JOB, "job", "job:8 → job row")                                                                      \
+	X(ALERT, "alert", "alert:8 → alert row")                                                              \
+	X(ALERT_BY_ACCOUNT, "alert_by_account", "account:4 alert:8 → dialect:1")                              \
+	X(ALERT_EVENT, "alert_event", "account:4 event:8 → alert event row; kept as long as the event")       \
+	X(MARKET_ITEM, "market_item", "item:8 → name and phase")                                              \
+	X(MARKET_QUOTES, "market_quotes", "item:8 → its quotes as one block, written behind")                 \
+	X(MARKET_LOG, "market_log", "block:8 → the quotes of one commit, until market_quotes holds them")
 
 #define HL_X(NAME, name, what) HL_TABLE_##NAME,
 enum hl_table { HL_TABLE_TABLE(HL_X) HL_TABLE_N };
@@ -197,6 +208,73 @@ HL_MUST_CHECK int hl_server_row_decode(struct hl_str bytes, struct hl_server_row
 void hl_event_type_encode(struct hl_buf *b, const struct hl_event_type *t);
 HL_MUST_CHECK int hl_event_type_decode(struct hl_str bytes, struct hl_event_type *out);
 
+/* ---- alerts and the market ---------------------------------------------------------------------------------------- */
+
+enum { HL_ALERT_REASON_MAX = 512 /* bytes */ };
+
+struct hl_alert_row {
+	uint64_t number;              /* the key */
+	uint32_t account;
+	uint8_t dialect;              /* enum hl_dialect: whose API made it */
+	uint8_t kind;                 /* enum hl_alert_kind */
+	uint64_t item;                /* item_id */
+	int64_t threshold;            /* > 0, scaled by HL_ALERT_THRESHOLD_SCALE */
+	char currency[4];             /* "" for spreads, and only for them */
+	bool enabled;
+	uint32_t revision;            /* grows with every change: whoever fires it says which one it saw */
+	hl_ms_t last_triggered_at_ms; /* 0 = never */
+	hl_ms_t created_at_ms, updated_at_ms;
+};
+void hl_alert_row_encode(struct hl_buf *b, const struct hl_alert_row *r);
+HL_MUST_CHECK int hl_alert_row_decode(struct hl_str bytes, struct hl_alert_row *out);
+
+/* What fired. Account and event are the key. */
+struct hl_alert_event_row {
+	uint64_t alert;               /* may be gone since */
+	hl_ms_t alert_created_at_ms;  /* its id is made from it */
+	uint8_t dialect, kind, email; /* enum hl_dialect, hl_alert_kind, hl_alert_email */
+	struct hl_market_item item;   /* as it was called then */
+	int64_t threshold;
+	char currency[4];
+	int64_t triggered;            /* scaled like the threshold */
+	int64_t best_ask, best_bid;   /* US cents, 0 = none */
+	struct hl_str reason;
+	hl_ms_t created_at_ms;
+};
+void hl_alert_event_row_encode(struct hl_buf *b, const struct hl_alert_event_row *r);
+HL_MUST_CHECK int hl_alert_event_row_decode(struct hl_str bytes, struct hl_alert_event_row *out);
+
+/* The value only; item_id is the key. */
+void hl_market_item_encode(struct hl_buf *b, const struct hl_market_item *r);
+HL_MUST_CHECK int hl_market_item_decode(struct hl_str bytes, struct hl_market_item *out);
+
+/* "rates" in meta: USD is left out. */
+struct hl_rates_row {
+	hl_ms_t at_ms;                /* said by the operator */
+	size_t n;
+	struct hl_rate rates[HL_MARKET_CURRENCIES_MAX];
+};
+void hl_rates_row_encode(struct hl_buf *b, const struct hl_rates_row *r);
+HL_MUST_CHECK int hl_rates_row_decode(struct hl_str bytes, struct hl_rates_row *out);
+
+/* A block: quotes in order, each taking the place of what the provider said before about that item and side. Providers are
+ * named once; items and times are differences to the quote before. About 10 bytes a quote without its link. */
+void hl_block_encode(struct hl_buf *b, const struct hl_market_quote *asks, size_t n_asks, const struct hl_market_quote *bids,
+		size_t n_bids);
+struct hl_block_reader {
+	struct hl_unpack u;
+	uint64_t left;                /* quotes not read yet */
+	uint64_t n_providers;
+	struct hl_str providers[HL_MARKET_PROVIDERS_MAX];
+	uint64_t item;                /* of the quote read last */
+	uint64_t at_ms;
+};
+/* Then hl_block_next until it says false, then hl_block_end tells whether that was the end (0) or damage (HL_ECORRUPT).
+ * Borrows from bytes. */
+void hl_block_read(struct hl_block_reader *r, struct hl_str bytes);
+bool hl_block_next(struct hl_block_reader *r, struct hl_market_quote *out, bool *out_bid);
+HL_MUST_CHECK int hl_block_end(const struct hl_block_reader *r);
+
 /* ---- counters ---------------------------------------------------------------------------------------------------- */
 
 /* Of one webhook. */
@@ -220,6 +298,9 @@ struct hl_totals {
 	uint64_t webhooks[4];         /* by enum hl_webhook_state */
 	uint64_t deliveries[HL_DIALECT_N];
 	uint64_t by_state[HL_DELIVERY_STATE_N];
+	uint64_t alerts[HL_DIALECT_N];
+	uint64_t alerts_enabled;
+	uint64_t alert_events[HL_DIALECT_N];
 };
 void hl_counts_encode(struct hl_buf *b, const struct hl_counts *c);
 HL_MUST_CHECK int hl_counts_decode(struct hl_str bytes, struct hl_counts *out);
@@ -297,6 +378,7 @@ HL_MUST_CHECK int hl_index_bounds_decode(struct hl_str bytes, struct hl_index_bo
 struct hl_numbers {
 	uint64_t event, delivery, server, job;
 	uint32_t webhook, account, key;
+	uint64_t alert, block;        /* since format 2 */
 };
 void hl_numbers_encode(struct hl_buf *b, const struct hl_numbers *r);
 HL_MUST_CHECK int hl_numbers_decode(struct hl_str bytes, struct hl_numbers *out);

@@ -339,7 +339,7 @@ int hl_index_bounds_decode(struct hl_str bytes, struct hl_index_bounds *out)
 
 void hl_numbers_encode(struct hl_buf *b, const struct hl_numbers *r)
 {
-	const uint64_t all[] = { r->event, r->delivery, r->server, r->job, r->webhook, r->account, r->key };
+	const uint64_t all[] = { r->event, r->delivery, r->server, r->job, r->webhook, r->account, r->key, r->alert, r->block };
 	for (size_t i = 0; i < HL_ARRAY_LEN(all); i++)
 		hl_pack_u64(b, all[i]);
 }
@@ -354,6 +354,11 @@ int hl_numbers_decode(struct hl_str bytes, struct hl_numbers *out)
 	r.webhook = hl_unpack_u32(&u);
 	r.account = hl_unpack_u32(&u);
 	r.key = hl_unpack_u32(&u);
+	r.alert = r.block = 1;
+	if (!hl_unpack_done(&u)) { /* format 1 ends here */
+		r.alert = hl_unpack_u64(&u);
+		r.block = hl_unpack_u64(&u);
+	}
 	if (!hl_unpack_done(&u))
 		return HL_ECORRUPT;
 	*out = r;

@@ -53,6 +53,22 @@ static int format_make(struct hl_txn *txn, const struct hl_seal_key *key, const 
 	return hl_txn_status(txn) ? hl_err_set(err, hl_txn_status(txn), "cannot write the format record") : 0;
 }
 
+/* An older store becomes one of ours: its rows are read as they are, its tables are made by who opens them. From then on the
+ * older program refuses it. */
+static int raise_format(struct hl_txn *txn, const struct hl_format_row *found, const struct hl_seal_key *key,
+		const struct hl_env *env, struct hl_err *err)
+{
+	struct hl_format_row f = *found;
+	if (f.version == HL_FORMAT_VERSION)
+		return 0;
+	if (!txn->write)
+		return hl_err_set(err, HL_EVERSION, "the store has format %u, this program's is %d; \"hookline migrate\" or a start "
+				"of the server brings it there", f.version, HL_FORMAT_VERSION);
+	f.version = HL_FORMAT_VERSION;
+	format_put(txn, &f, key, env);
+	return hl_txn_status(txn) ? hl_err_set(err, hl_txn_status(txn), "cannot write the format record") : 0;
+}
+
 int hl_meta_gate(struct hl_txn *txn, bool fresh, const struct hl_seal_key *key, const struct hl_env *env,
 		struct hl_format_row *out, struct hl_err *err)
 {
@@ -72,6 +88,7 @@ int hl_meta_gate(struct hl_txn *txn, bool fresh, const struct hl_seal_key *key, 
 		return hl_err_set(err, rc, "the format record is damaged");
 	rc = key ? hl_meta_key_check(&f, key, err) : 0;
 	f.key_check = HL_STR_NONE;
+	rc = rc ? rc : raise_format(txn, &f, key, env, err);
 	if (!rc)
 		*out = f;
 	return rc;
@@ -96,7 +113,7 @@ static void marks_get(struct hl_txn *txn, struct hl_numbers *out)
 {
 	struct hl_str bytes;
 	*out = (struct hl_numbers){ .event = 1, .delivery = 1, .server = 1, .job = 1, .webhook = 1, .key = 1,
-		.account = HL_ACCOUNT_DEFAULT + 1 };
+		.account = HL_ACCOUNT_DEFAULT + 1, .alert = 1, .block = 1 };
 	if (hl_txn_get(txn, HL_TABLE_META, name_numbers, &bytes) && hl_numbers_decode(bytes, out))
 		hl_txn_fail(txn, HL_ECORRUPT);
 }
@@ -135,6 +152,8 @@ void hl_store_next_numbers(struct hl_txn *txn, struct hl_numbers *out)
 	n.webhook = (uint32_t)later(n.webhook, after_last(txn, HL_TABLE_WEBHOOK));
 	n.account = (uint32_t)later(n.account, after_last(txn, HL_TABLE_ACCOUNT));
 	n.key = (uint32_t)later(n.key, after_last(txn, HL_TABLE_KEY));
+	n.alert = later(n.alert, after_last(txn, HL_TABLE_ALERT));
+	n.block = later(n.block, after_last(txn, HL_TABLE_MARKET_LOG));
 	*out = n;
 }
 
@@ -148,6 +167,8 @@ static bool below_mark(const struct hl_numbers *n, enum hl_table t, uint64_t num
 	case HL_TABLE_WEBHOOK: return number < n->webhook;
 	case HL_TABLE_ACCOUNT: return number < n->account;
 	case HL_TABLE_KEY: return number < n->key;
+	case HL_TABLE_ALERT: return number < n->alert;
+	case HL_TABLE_MARKET_LOG: return number < n->block;
 	default: return true;
 	}
 }

@@ -189,6 +189,7 @@ bool hl_store_full(struct hl_store *s)
 
 const uint8_t *hl_store_id_key(const struct hl_store *s) { return s->format.id_key; }
 const uint8_t *hl_store_uuid(const struct hl_store *s) { return s->format.uuid; }
+uint32_t hl_store_found_format(const struct hl_store *s) { return s->format.version; }
 const struct hl_env *hl_store_env(const struct hl_store *s) { return s->o.env; }
 const char *hl_store_death(const struct hl_store *s) { return atomic_load(&s->dead) ? s->death : ""; }
 const char *hl_store_dir(const struct hl_store *s) { return s->dir; }

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { READERS_MAX = 256, TABLES_MAX = 32, MEASURE_EVERY = 32 };
+enum { READERS_MAX = 256, TABLES_MAX = 48, MEASURE_EVERY = 32 };
 #define ARENA_MAX ((size_t)256 << 20)
 #define MAP_MIN ((uint64_t)16 << 30)
 

@@ -68,6 +68,7 @@ int hl_store_measure(struct hl_store *s);     /* counts the free pages now (stor
 
 const uint8_t *hl_store_id_key(const struct hl_store *s); /* 16 bytes */
 const uint8_t *hl_store_uuid(const struct hl_store *s);   /* 16 bytes */
+uint32_t hl_store_found_format(const struct hl_store *s); /* as it was before it was opened */
 const struct hl_env *hl_store_env(const struct hl_store *s);
 const char *hl_store_death(const struct hl_store *s); /* why the last commit failed; "" while none did */
 const char *hl_store_dir(const struct hl_store *s);

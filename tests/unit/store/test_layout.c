@@ -39,6 +39,7 @@ struct codec {
 	const char *name;
 	void (*random)(struct hl_buf *b);                    /* encodes a random record */
 	int (*again)(struct hl_str bytes, struct hl_buf *b); /* decodes; encodes what it read */
+	bool grown;                                          /* an older format ended earlier */
 };
 
 #define CODEC(name, type, ...)                                                  \
@@ -149,6 +150,11 @@ CODEC(totals, hl_totals, {
 		r.deliveries[i] = some_u64();
 	for (size_t i = 0; i < HL_DELIVERY_STATE_N; i++)
 		r.by_state[i] = some_u64();
+	r.alerts_enabled = some_u64();
+	for (size_t i = 0; i < HL_DIALECT_N; i++) {
+		r.alerts[i] = some_u64();
+		r.alert_events[i] = some_u64();
+	}
 })
 
 #define DECODE_webhook_row(bytes, out) hl_webhook_row_decode(bytes, &arena, out)
@@ -301,12 +307,122 @@ CODEC(numbers, hl_numbers, {
 	r.webhook = some_u32();
 	r.account = some_u32();
 	r.key = some_u32();
+	r.alert = some_u64();
+	r.block = some_u64();
 })
 
-#define C(name) { #name, name##_random, name##_again }
+static void some_currency(char out[4])
+{
+	for (size_t i = 0; i < 3; i++)
+		out[i] = (char)('A' + rnd_below(&rnd, 26));
+}
+
+static struct hl_str some_name(size_t max)
+{
+	struct hl_str s = some_text(max);
+	return s.len ? s : HL_STR("x");
+}
+
+#define DECODE_alert_row hl_alert_row_decode
+CODEC(alert_row, hl_alert_row, {
+	r.number = 1 + (some_u64() >> 1);
+	r.account = some_u32();
+	r.dialect = (uint8_t)rnd_below(&rnd, HL_DIALECT_N);
+	r.kind = (uint8_t)rnd_below(&rnd, HL_ALERT_KIND_N);
+	r.item = 1 + some_u64() % (HL_MARKET_ITEM_ID_MAX - 1);
+	r.threshold = 1 + (int64_t)(some_u64() % (uint64_t)HL_ALERT_THRESHOLD_MAX);
+	if (r.kind != HL_ALERT_SPREAD_EXCEEDS)
+		some_currency(r.currency);
+	r.enabled = rnd_below(&rnd, 2);
+	r.revision = some_u32();
+	r.last_triggered_at_ms = some_ms();
+	r.created_at_ms = some_ms();
+	r.updated_at_ms = some_ms();
+})
+
+#define DECODE_alert_event_row hl_alert_event_row_decode
+CODEC(alert_event_row, hl_alert_event_row, {
+	r.alert = 1 + (some_u64() >> 1);
+	r.alert_created_at_ms = some_ms();
+	r.dialect = (uint8_t)rnd_below(&rnd, HL_DIALECT_N);
+	r.kind = (uint8_t)rnd_below(&rnd, HL_ALERT_KIND_N);
+	r.email = (uint8_t)rnd_below(&rnd, 2);
+	r.item = (struct hl_market_item){ .item_id = 1 + some_u32(), .name = some_name(HL_MARKET_NAME_MAX),
+		.phase = some_text(HL_MARKET_PHASE_MAX) };
+	r.threshold = HL_ALERT_THRESHOLD_MAX;
+	if (r.kind != HL_ALERT_SPREAD_EXCEEDS)
+		some_currency(r.currency);
+	r.triggered = (int64_t)(some_u64() >> 1);
+	r.best_ask = HL_MARKET_CENTS_MAX;
+	r.best_bid = some_u32();
+	r.reason = some_text(HL_ALERT_REASON_MAX);
+	r.created_at_ms = some_ms();
+})
+
+#define DECODE_market_item hl_market_item_decode
+CODEC(market_item, hl_market_item, {
+	r.name = some_name(HL_MARKET_NAME_MAX);
+	r.phase = some_text(HL_MARKET_PHASE_MAX);
+})
+
+#define DECODE_rates_row hl_rates_row_decode
+CODEC(rates_row, hl_rates_row, {
+	r.at_ms = some_ms();
+	r.n = rnd_below(&rnd, HL_MARKET_CURRENCIES_MAX + 1);
+	for (size_t i = 0; i < r.n; i++) {
+		some_currency(r.rates[i].currency);
+		r.rates[i].rate = 1 + (int64_t)(some_u64() >> 2);
+	}
+})
+
+enum { QUOTES = 40 };
+
+/* A block by its quotes; both sides, sometimes nothing. */
+static void some_quotes(struct hl_market_quote *v, size_t n, bool bids)
+{
+	static const char *const providers[] = { "buff163", "csfloat", "steam", "skinport", "x" };
+	for (size_t i = 0; i < n; i++) {
+		v[i] = (struct hl_market_quote){ .item_id = 1 + some_u64() % (HL_MARKET_ITEM_ID_MAX - 1),
+			.provider = hl_str_from(providers[rnd_below(&rnd, 5)]), .cents = rnd_below(&rnd, 4) ? 1 + some_u32() : 0 };
+		if (!v[i].cents)
+			continue;
+		v[i].count = 1 + (some_u32() >> 1);
+		v[i].at_ms = some_ms();
+		v[i].link = bids ? HL_STR_NONE : some_text(HL_MARKET_LINK_MAX);
+	}
+}
+
+static void block_random(struct hl_buf *b)
+{
+	struct hl_market_quote asks[QUOTES], bids[QUOTES];
+	size_t n_asks = rnd_below(&rnd, QUOTES + 1), n_bids = rnd_below(&rnd, QUOTES + 1);
+	some_quotes(asks, n_asks, false);
+	some_quotes(bids, n_bids, true);
+	hl_block_encode(b, asks, n_asks, bids, n_bids);
+}
+
+static int block_again(struct hl_str bytes, struct hl_buf *b)
+{
+	static struct hl_market_quote asks[HL_MARKET_BLOCK_MAX], bids[HL_MARKET_BLOCK_MAX];
+	struct hl_block_reader r;
+	struct hl_market_quote q;
+	size_t n[2] = { 0, 0 };
+	bool bid;
+	hl_block_read(&r, bytes);
+	while (hl_block_next(&r, &q, &bid))
+		(bid ? bids : asks)[n[bid]++] = q;
+	int rc = hl_block_end(&r);
+	if (!rc)
+		hl_block_encode(b, asks, n[0], bids, n[1]);
+	return rc;
+}
+
+#define C(name) { #name, name##_random, name##_again, false }
+#define GROWN(name) { #name, name##_random, name##_again, true }
 static const struct codec codecs[] = {
-	C(event_row), C(delivery_row), C(attempt), C(counts), C(totals), C(webhook_row), C(account_row), C(key_row),
-	C(server_row), C(event_type), C(idem_row), C(job_row), C(format_row), C(index_bounds), C(numbers),
+	C(event_row), C(delivery_row), C(attempt), C(counts), GROWN(totals), C(webhook_row), C(account_row), C(key_row),
+	C(server_row), C(event_type), C(idem_row), C(job_row), C(format_row), C(index_bounds), GROWN(numbers),
+	C(alert_row), C(alert_event_row), C(market_item), C(rates_row), C(block),
 };
 
 /* The bytes in memory of exactly their size, so that a read past the end is seen. */
@@ -348,7 +464,8 @@ static void test_truncated(void **state)
 			hl_buf_reset(&a);
 			codecs[i].random(&a);
 			for (size_t cut = 0; cut < a.len; cut += 1 + a.len / 200)
-				if (again_exact(&codecs[i], a.data, cut, &b) == 0)
+				if (again_exact(&codecs[i], a.data, cut, &b) == 0 &&
+						!(codecs[i].grown && memcmp(a.data, b.data, cut) == 0))
 					fail_msg("%s decodes although cut to %zu of %zu", codecs[i].name, cut, a.len);
 			hl_buf_char(&a, 'x');
 			assert_int_equal(again_exact(&codecs[i], a.data, a.len, &b), HL_ECORRUPT);
