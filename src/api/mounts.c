@@ -33,4 +33,10 @@ static struct hl_mount root = {
 	.write_error = hl_call_write_problem, .error_type = "application/problem+json",
 };
 
-struct hl_mount *const hl_api_mounts[] = { &native, &hl_mount_aboutyou, &root, NULL };
+struct hl_mount *const hl_api_mounts[] = {
+	&native,
+	&hl_mount_cs2cap,
+	&hl_mount_aboutyou,
+	&root,
+	NULL,
+};

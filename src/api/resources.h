@@ -1,4 +1,4 @@
-/* The route tables of the native API, one per resource. */
+/* The route tables of the native API, one per resource, and the mounts of the dialects. */
 #ifndef HL_API_RESOURCES_H
 #define HL_API_RESOURCES_H
 
@@ -18,10 +18,12 @@ extern const struct hl_routes hl_routes_servers;
 extern const struct hl_routes hl_routes_health;
 extern const struct hl_routes hl_routes_metrics;
 
-/* The dialects: each file of dialects/ is one mount. */
+extern struct hl_mount hl_mount_cs2cap;
 extern struct hl_mount hl_mount_aboutyou;
+extern struct hl_mount hl_mount_bitnob;
+extern struct hl_mount hl_mount_stellarstack;
 
-/* All mounts, ended by NULL. */
+/* All mounts, ended by NULL. On a shared prefix the earlier one answers whom no key or header tells apart. */
 extern struct hl_mount *const hl_api_mounts[];
 
 #endif

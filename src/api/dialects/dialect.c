@@ -3,9 +3,9 @@
  * objects in the last turn; one that was deleted on the way is left out. */
 #include "api/dialects/dialect.h"
 
+#include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "http/url.h"
 
 #include <stdlib.h>
 
@@ -89,12 +89,6 @@ int hl_dialect_read_types(struct hl_call *c, struct hl_reader *r, const struct h
 	return HL_OK;
 }
 
-struct hl_str hl_dialect_host(struct hl_arena *a, struct hl_str url)
-{
-	struct hl_url u;
-	return hl_url_parse(url, a, &u, NULL) ? HL_STR("") : u.host;
-}
-
 /* ---- objects ------------------------------------------------------------------------------------------------------ */
 
 int hl_dialect_webhook_numbered(struct hl_call *c, uint64_t number, struct hl_webhook *out)
@@ -119,6 +113,24 @@ int hl_dialect_delivery(struct hl_call *c, size_t i, struct hl_delivery *out)
 	if (!rc)
 		rc = hl_delivery_get(c->api->dispatcher, c->account, number, out);
 	return !rc && (int)out->dialect != c->mount->dialect ? HL_ENOTFOUND : rc;
+}
+
+hl_ms_t hl_dialect_next_at(struct hl_call *c, const struct hl_delivery *v)
+{
+	struct hl_webhook w;
+	struct hl_webhook_stats s;
+	if (v->state != HL_DELIVERY_PENDING || hl_webhook_get(c->api->dispatcher, c->account, v->webhook, false, &w) ||
+			w.state != HL_WEBHOOK_ENABLED)
+		return 0;
+	if (!hl_webhook_stats(c->api->dispatcher, c->account, v->webhook, &s) && s.parked)
+		return HL_MAX(v->next_at_ms, s.next_attempt_at_ms);
+	return v->next_at_ms;
+}
+
+void hl_dialect_snapshot(struct hl_call *c, const struct hl_delivery *v, struct hl_webhook *out)
+{
+	if (hl_webhook_get_revision(c->api->dispatcher, c->account, v->webhook, v->webhook_revision, out))
+		*out = (struct hl_webhook){ .number = v->webhook, .account = v->account, .dialect = v->dialect };
 }
 
 /* ---- listings ----------------------------------------------------------------------------------------------------- */

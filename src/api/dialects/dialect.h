@@ -2,7 +2,9 @@
  *
  * A dialect is one mount (mounts.c): its places, the credential its clients send, a table of routes and a writer of errors.
  * Its handlers read leniently (HL_MOUNT_LENIENT), use the library like the native ones, and answer through hl_call_*:
- * hl_call_fail and hl_call_problem_kind reach the dialect's own error writer. Every object is looked up with its dialect:
+ * hl_call_fail and hl_call_problem_kind reach the dialect's own error writer. Each file defines its mount; resources.h
+ * declares it and mounts.c has it in its list, one line each. A webhook made without a name is named after its host by the
+ * library. Every object is looked up with its dialect:
  * what another API made does not exist here. */
 #ifndef HL_API_DIALECTS_DIALECT_H
 #define HL_API_DIALECTS_DIALECT_H
@@ -42,9 +44,6 @@ HL_MUST_CHECK int hl_dialect_read_types(struct hl_call *c, struct hl_reader *r, 
 /* The dialect's catalogue by name; borrowed. Its category: dialect_categories[c->mount->dialect]. */
 HL_MUST_CHECK int hl_dialect_catalogue(struct hl_call *c, const struct hl_event_type **out, size_t *out_n);
 
-/* The host of a URL, the name of a webhook nobody named; lives in the arena. "" when it is no URL (the library will say so). */
-struct hl_str hl_dialect_host(struct hl_arena *a, struct hl_str url);
-
 /* ---- objects ------------------------------------------------------------------------------------------------------ */
 
 /* The webhook (not deleted) or delivery whose id (a UUID) is the path's i-th parameter. HL_ESYNTAX: no UUID; HL_ENOTFOUND:
@@ -53,6 +52,13 @@ HL_MUST_CHECK int hl_dialect_webhook(struct hl_call *c, size_t i, struct hl_webh
 HL_MUST_CHECK int hl_dialect_delivery(struct hl_call *c, size_t i, struct hl_delivery *out);
 /* The same for a webhook by number (dialect aboutyou). */
 HL_MUST_CHECK int hl_dialect_webhook_numbered(struct hl_call *c, uint64_t number, struct hl_webhook *out);
+
+/* When a delivery is attempted next, as its owner should see it: 0 when it has ended or its webhook does not deliver; not
+ * before the probe while the webhook is parked. */
+hl_ms_t hl_dialect_next_at(struct hl_call *c, const struct hl_delivery *v);
+/* Where and how it was sent: the webhook as it was for the latest attempt (before any: at publish). When those rows have
+ * gone, name and url are "". */
+void hl_dialect_snapshot(struct hl_call *c, const struct hl_delivery *v, struct hl_webhook *out);
 
 /* ---- listings ----------------------------------------------------------------------------------------------------- */
 
