@@ -37,6 +37,7 @@ struct hl_mount *const hl_api_mounts[] = {
 	&native,
 	&hl_mount_cs2cap,
 	&hl_mount_aboutyou,
+	&hl_mount_bitnob,
 	&root,
 	NULL,
 };
