@@ -38,6 +38,7 @@ struct hl_mount *const hl_api_mounts[] = {
 	&hl_mount_cs2cap,
 	&hl_mount_aboutyou,
 	&hl_mount_bitnob,
+	&hl_mount_stellarstack,
 	&root,
 	NULL,
 };

@@ -25,6 +25,7 @@ Behaviours, the first part of the path; what follows is free ("/ok/anything"):
     /telegram-limit/S        429 with {"ok":false,"parameters":{"retry_after":S}}
     /telegram-ok             200 {"ok":true}
     /body/BYTES              200 with a body of that many bytes
+    /euros/N                 200 with that many characters of three bytes each
     /redirect                302 to /ok
     /gone                    410
     /hang                    reads the request and never answers
@@ -203,6 +204,9 @@ class Connection(asyncio.Protocol):
 
     def do_body(self, h, n):
         self.send_done(answer(200, b"x" * n[0]))
+
+    def do_euros(self, h, n):
+        self.send_done(answer(200, b"\xe2\x82\xac" * n[0]))
 
     def do_redirect(self, h, n):
         self.send_done(answer(302, b"", "Location: /ok"))
