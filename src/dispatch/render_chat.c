@@ -479,8 +479,11 @@ int hl_render_telegram(const struct hl_render *r, struct hl_buf *out)
 	hl_jsonw_object(&w);
 	hl_jsonw_key(&w, "text");
 	hl_jsonw_str(&w, fit(&s.arena, hl_buf_all(&l.text), TELEGRAM_MAX));
-	hl_jsonw_key(&w, "disable_web_page_preview");
+	hl_jsonw_key(&w, "link_preview_options"); /* since Bot API 7.0 in place of disable_web_page_preview */
+	hl_jsonw_object(&w);
+	hl_jsonw_key(&w, "is_disabled");
 	hl_jsonw_bool(&w, true);
+	hl_jsonw_object_end(&w);
 	hl_jsonw_object_end(&w);
 	hl_buf_fini(&l.text);
 	hl_arena_fini(&s.arena);

@@ -242,6 +242,17 @@ class Verifier:
             cls.one = None
 
 
+def message_complaints(messages):
+    """What the types of discord-api-types and @grammyjs/types object to in [(platform, body), …]."""
+    if not os.path.isdir(os.path.join(HERE, "node_modules", "typescript")):
+        raise AssertionError("the npm packages of tests/e2e are missing: tools/deps install test")
+    asked = json.dumps([{"platform": p, "body": b} for p, b in messages])
+    out = subprocess.run(["node", os.path.join(HERE, "typecheck.mjs")], input=asked.encode(), capture_output=True, timeout=PATIENCE * 3)
+    if out.returncode:
+        raise AssertionError("typecheck.mjs: %s" % out.stderr.decode())
+    return json.loads(out.stdout)
+
+
 GOOD = {"standardwebhooks": "ok", "svix": "ok"}
 
 

@@ -198,7 +198,7 @@ static void discord(void **state)
 			"{'embeds':[{'title':'t','color':39423,'timestamp':'" WHEN "'," FOOT);
 	/* half a surrogate pair is shown as it was written */
 	expect(HL_DIALECT_HOOKLINE, HL_FORMAT_TELEGRAM, "t", "{'a':'\\ud800'}", NULL,
-			"{'text':'t\\na: \\'\\\\ud800\\'','disable_web_page_preview':true}");
+			"{'text':'t\\na: \\'\\\\ud800\\'','link_preview_options':{'is_disabled':true}}");
 }
 
 static void alerts(void **state)
@@ -219,12 +219,12 @@ static void alerts(void **state)
 			"{'text':'Price alert: AK-47 | Redline\\nBest ask 19.50 USD is at or below 20.00 USD\\n"
 			"Condition: price_below "
 			"20.00 USD\\nObserved: 19.50 USD\\nMarket: buff163\\nhttps://example.org/a?b',"
-			"'disable_web_page_preview':true}");
+			"'link_preview_options':{'is_disabled':true}}");
 	/* no alert: like any event */
 	expect(HL_DIALECT_CS2CAP, HL_FORMAT_TELEGRAM, "alert.triggered", "{'kind':'k'}", NULL,
-			"{'text':'alert.triggered\\nkind: k','disable_web_page_preview':true}");
+			"{'text':'alert.triggered\\nkind: k','link_preview_options':{'is_disabled':true}}");
 	expect(HL_DIALECT_HOOKLINE, HL_FORMAT_TELEGRAM, "alert.triggered", "{'kind':'k','market_hash_name':'m'}", NULL,
-			"{'text':'alert.triggered\\nkind: k\\nmarket_hash_name: m','disable_web_page_preview':true}");
+			"{'text':'alert.triggered\\nkind: k\\nmarket_hash_name: m','link_preview_options':{'is_disabled':true}}");
 }
 
 #define BELL "\xF0\x9F\x94\x94 "
