@@ -37,6 +37,13 @@ struct hl_alarm {
 	void (*soon)(void *data);
 };
 
+/* A floor above that lives on the dispatcher's turns (alerts). */
+struct hl_guest {
+	void *data;
+	hl_ms_t (*tick)(void *data);     /* part of hl_engine_tick while open; when it wants to be called next (monotonic) */
+	void (*account_changed)(void *data, uint32_t account); /* its row is another one, durably */
+};
+
 /* Options after parsing; strings are owned. */
 struct hl_settings {
 	struct hl_policy_defaults policy;
@@ -98,6 +105,7 @@ struct hl_dispatcher {
 	struct hl_list walks;            /* hl_long_walk.link: long reads under way */
 	uint32_t n_walks;
 	struct hl_janitor *janitor;
+	const struct hl_guest *guest;    /* NULL = none; its owner's, who takes it away before it goes */
 	struct hl_stats stats;           /* counters and histograms; gauges are filled in on request */
 
 	/* hooks */

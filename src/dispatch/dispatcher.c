@@ -270,7 +270,13 @@ int hl_dispatcher_ready(struct hl_dispatcher *d, struct hl_err *err)
 	return rc;
 }
 
-/* ---- for the service floor ---- */
+/* ---- for the floors above ---- */
+
+void hl_dispatcher_account_changed(struct hl_dispatcher *d, uint32_t account)
+{
+	if (d->guest)
+		d->guest->account_changed(d->guest->data, account);
+}
 
 struct hl_store *hl_dispatcher_store(struct hl_dispatcher *d)
 {

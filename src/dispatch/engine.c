@@ -89,7 +89,8 @@ void hl_engine_tick(struct hl_dispatcher *d)
 	look_at_room(d);
 	bool more = hl_scheduler_run(&d->scheduler);
 	hl_ms_t janitor = hl_janitor_tick(d);
-	d->alarm.set(d->alarm.data, HL_MIN(hl_scheduler_next(&d->scheduler), janitor));
+	hl_ms_t guest = d->guest ? d->guest->tick(d->guest->data) : INT64_MAX;
+	d->alarm.set(d->alarm.data, HL_MIN(hl_scheduler_next(&d->scheduler), HL_MIN(janitor, guest)));
 	if (more)
 		hl_core_soon(d);
 }

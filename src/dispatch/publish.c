@@ -6,7 +6,10 @@
  *
  * Otherwise: a webhook of the account changed in between (apply says HL_EAGAIN, the loop matches again and hands over anew,
  * with new numbers); the same id or key was used before (the first answer again, or HL_EMISMATCH); store or disk full
- * (HL_EFULL, nothing stored). Replay of an event is the same command without a new event. */
+ * (HL_EFULL, nothing stored). Replay of an event is the same command without a new event. A rider (publish.h) adds a change
+ * of its own to the transaction, or refuses it. */
+#include "dispatch/publish.h"
+
 #include "dispatch/idempotency.h"
 #include "dispatch/janitor.h"
 #include "dispatch/validate.h"
@@ -32,6 +35,7 @@ struct publish {
 	uint64_t first_delivery;
 	hl_ms_t created_at_ms;        /* of the deliveries */
 	uint32_t tries;
+	const struct hl_publish_rider *rider; /* NULL = none */
 	struct hl_idem_use idem;      /* Idempotency-Key */
 	struct hl_idem_use own_id;    /* the publisher's own id */
 	hl_publish_cb cb;
@@ -98,6 +102,9 @@ static int apply(struct hl_command *c, struct hl_txn *txn)
 		return rc;
 	if (hl_account_generation(txn, p->account) != p->generation)
 		return HL_EAGAIN;
+	rc = p->rider ? p->rider->apply(p->rider->data, txn, e) : 0;
+	if (rc)
+		return rc;
 	if (!p->replay) {
 		struct hl_event_row row = {
 			.account = e->account, .server = e->server, .created_at_ms = e->created_at_ms,
@@ -265,6 +272,8 @@ static int match_again(struct publish *p)
 		e->first_delivery = p->first_delivery;
 		e->n_deliveries = p->all->n;
 		hl_core_id(d, HL_ID_EVENT, e->number, e->created_at_ms, e->id);
+		if (p->rider && p->rider->id_at) /* our own copy, which nobody else has seen yet */
+			memcpy((char *)e->data.ptr + p->rider->id_at, e->id, HL_ID_LEN);
 	}
 	return 0;
 }
@@ -334,15 +343,10 @@ static int use_own_id(struct publish *p, const struct hl_publish *in)
 	return hl_idem_use_init(p->d, &p->own_id, p->account, &own, NULL, HL_STR_NONE);
 }
 
-int hl_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_publish *in, hl_publish_cb cb, void *data,
-		struct hl_err *err)
+static int begin(struct hl_dispatcher *d, uint32_t account, const struct hl_publish *in, const struct hl_publish_rider *rider,
+		hl_publish_cb cb, void *data, struct hl_err *err)
 {
 	hl_ms_t now = hl_core_wall(d);
-	int rc = hl_core_admit(d, err);
-	if (rc == 0)
-		rc = hl_validate_publish(in, d->set.data_max, now, err);
-	if (rc)
-		return rc;
 	struct hl_event e = {
 		.account = account, .type = in->type, .external_id = in->external_id, .server = in->server, .data = in->data,
 		.created_at_ms = now, .occurred_at_ms = in->occurred_at_ms ? in->occurred_at_ms : now,
@@ -352,13 +356,30 @@ int hl_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_publis
 	if (!p)
 		return hl_err_set(err, HL_ENOMEM, "out of memory");
 	p->created_at_ms = now;
-	rc = use_own_id(p, in);
+	p->rider = rider;
+	int rc = use_own_id(p, in);
 	if (rc) {
 		destroy(p);
 		return hl_err_set(err, rc, "%s", hl_strerror(rc));
 	}
 	rc = hand_over(p, in->idempotency);
 	return rc ? hl_err_set(err, rc, "%s", hl_strerror(rc)) : 0;
+}
+
+int hl_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_publish *in, hl_publish_cb cb, void *data,
+		struct hl_err *err)
+{
+	int rc = hl_core_admit(d, err);
+	if (rc == 0)
+		rc = hl_validate_publish(in, d->set.data_max, hl_core_wall(d), err);
+	return rc ? rc : begin(d, account, in, NULL, cb, data, err);
+}
+
+int hl_publish_with(struct hl_dispatcher *d, uint32_t account, const struct hl_publish *in, const struct hl_publish_rider *rider,
+		hl_publish_cb cb, void *data, struct hl_err *err)
+{
+	int rc = hl_core_admit(d, err);
+	return rc ? rc : begin(d, account, in, rider, cb, data, err);
 }
 
 /* ---- replay ---- */

@@ -294,6 +294,7 @@ static int update_apply(struct hl_change *c, struct hl_txn *txn)
 static void update_landed(struct hl_change *c)
 {
 	hl_cache_drop(&c->service->accounts, c->account.number);
+	hl_dispatcher_account_changed(c->service->dispatcher, c->account.number);
 	if (!hl_account_get(c->service, c->account.number, &c->account))
 		c->result.object = &c->account;
 	hl_log(c->service->log, HL_LOG_INFO, "account.changed", "account=%u disabled=%d", c->account.number, c->account.disabled);
