@@ -112,7 +112,8 @@ class Events(harness.Case):
         self.assertEqual((first.json["replayed"], again.json["replayed"]), (False, True))
         self.assertEqual((first.json["id"], first.json["deliveries"]), (again.json["id"], again.json["deliveries"]))
         for other in ({"type": "once", "data": {"n": 2}}, {"type": "twice", "data": {"n": 1}}):
-            self.expect(self.api.post("/v1/events", dict(other, id="order-17")), 409, "idempotency_mismatch")
+            a = self.expect(self.api.post("/v1/events", dict(other, id="order-17")), 409, "idempotency_mismatch", "/id")
+            self.assertNotIn("header", a.json)
         other = self.fresh_account("own-id").publish("once", {"n": 5}, id="order-17")
         self.assertEqual((other["replayed"], other["deliveries"]), (False, 0))
         self.server.restart()
@@ -130,8 +131,13 @@ class Events(harness.Case):
         self.assertEqual(first.body, again.body)
         self.assertNotIn("idempotent-replayed", first.headers)
         self.assertEqual(again.headers["idempotent-replayed"], "true")
-        self.expect(self.api.post("/v1/events", b'{"type":"keyed","data":{"n":2}}', headers=headers), 409,
-                    "idempotency_mismatch")
+        a = self.expect(self.api.post("/v1/events", b'{"type":"keyed","data":{"n":2}}', headers=headers), 409,
+                        "idempotency_mismatch")
+        self.assertEqual((a.json["header"], "Idempotency-Key" in a.json["detail"], "errors" in a.json), ("Idempotency-Key", True, False))
+        both = b'{"type":"keyed","data":{"n":3},"id":"both"}'
+        self.expect(self.api.post("/v1/events", both), 202)
+        self.expect(self.api.post("/v1/events", both.replace(b"3", b"4"), headers={"Idempotency-Key": "both"}), 409,
+                    "idempotency_mismatch", "/id")
         bad = {"Idempotency-Key": "k-2"}
         self.expect(self.api.post("/v1/events", b'{"type":"keyed"}', headers=bad), 422)
         self.expect(self.api.post("/v1/events", body, headers=bad), 202)     # only 2xx are kept
@@ -141,7 +147,7 @@ class Events(harness.Case):
         self.server.kill()
         self.server.start()
         self.assertEqual(self.api.post("/v1/events", body, headers=headers).body, first.body)
-        self.assertEqual(len(self.api.deliveries(type="keyed")), 2)
+        self.assertEqual(len(self.api.deliveries(type="keyed")), 3)
 
     def test_idempotency_key_everywhere(self):
         """Every POST that creates; an answer with a secret too."""

@@ -107,6 +107,7 @@ class Batch(harness.Case):
             self.assertEqual((r["status"], r["code"]), (status, code), (line[:80], r))
             self.assertTrue(r["detail"])
         self.assertEqual(got[7]["errors"][0]["pointer"], "/type")
+        self.assertIn("1048576 bytes", got[-2]["detail"])
         self.assertEqual(len(self.api.get("/v1/events?type=batch.bad").json["data"]), len(bad) + 1)
 
     def test_a_broken_array_ends_with_its_reason(self):
@@ -125,6 +126,7 @@ class Batch(harness.Case):
         self.assertEqual({r["replayed"] for r in second}, {True})
         twice = self.batch(b'{"type":"batch.twice","data":1,"id":"twice"}\n' * 3 + b'{"type":"batch.twice","data":2,"id":"twice"}\n')
         self.assertEqual([(r["status"], r.get("replayed")) for r in twice], [(202, False), (202, True), (202, True), (409, None)])
+        self.assertEqual(twice[-1]["errors"][0]["pointer"], "/id")
 
     def test_results_come_while_the_body_is_sent(self):
         s = Stream(self.server, self.api.key)

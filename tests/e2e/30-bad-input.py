@@ -65,7 +65,8 @@ class BadInput(harness.Case):
         for size, status in (((1 << 20) + 1, 413), (5 << 20, 413)):
             body = event(data="")
             body = body.replace(b'""', b'"' + b"x" * (size - len(body)) + b'"')
-            self.expect(self.api.post("/v1/events", body), status, "too_large")
+            a = self.expect(self.api.post("/v1/events", body), status, "too_large")
+            self.assertIn("1048576 bytes", a.json["detail"])
 
     def test_duplicate_members(self):
         for body, pointer in ((b'{"type":"bad","data":1,"type":"bad"}', "/type"), (b'{"type":"bad","data":1,"data":2}', "/data"),
@@ -206,6 +207,10 @@ class BadInput(harness.Case):
         for member, values in {"since": ("x", 5), "until": ("x",), "type": (5, "a b"), "error_class": ("bad luck", 5), "dry_run": ("yes", None)}.items():
             for v in values:
                 self.expect(self.api.post(path, {member: v}), 422, "invalid", "/" + member)
+        for unknown in ("bad luck", "none"):
+            detail = self.expect(self.api.post(path, {"error_class": unknown}), 422, "invalid", "/error_class").json["detail"]
+            self.assertTrue(detail.endswith("must be one of http_status, dns, connect, tls, timeout, reset, protocol, blocked_address, "
+                                            "receiver_said_no, paused, expired, deleted, cancelled, internal"), detail)
 
     def test_many_bad_ones_at_once(self):
         wrong = []

@@ -110,6 +110,7 @@ class Limits(unittest.TestCase):
             self.assertTrue(self.receiver.records[-1]["body"].endswith(b',"data":' + data + b"}"))
             refused = api.post("/v1/events", b'{"type":"large","data":"%s"}' % (b"x" * (24 << 20)))
             self.assertEqual((refused.status, refused.json["code"]), (413, "too_large"))
+            self.assertIn("%d bytes" % (24 << 20), refused.json["detail"])
             self.finish(server)
 
     def test_descriptors(self):
