@@ -233,6 +233,7 @@ int hl_api_create(struct hl_api **out, const struct hl_api_options *o, struct hl
 		return hl_err_set(err, HL_ENOMEM, "no memory for the API");
 	api->dispatcher = o->dispatcher;
 	api->service = o->service;
+	api->alerts = o->alerts;
 	api->env = o->env ? o->env : &hl_env_real;
 	api->log = o->log;
 	api->version = o->version ? o->version : "";

@@ -8,12 +8,14 @@
 
 #include "http/server.h"
 #include "service/service.h"
+#include <hookline/alert.h>
 
 struct hl_api;
 
 struct hl_api_options {
 	struct hl_dispatcher *dispatcher;
 	struct hl_service *service;
+	struct hl_alerts *alerts;
 	const struct hl_env *env;      /* NULL = the real one */
 	const struct hl_log *log;      /* NULL = none */
 	const char *version;           /* for build_info; borrowed for good. NULL = "" */

@@ -14,6 +14,7 @@
 #include "api/router.h"
 #include "http/server.h"
 #include "service/service.h"
+#include <hookline/alert.h>
 
 struct hl_api;
 
@@ -127,6 +128,7 @@ struct hl_route_count {
 struct hl_api {
 	struct hl_dispatcher *dispatcher;
 	struct hl_service *service;
+	struct hl_alerts *alerts;
 	const struct hl_env *env;
 	const struct hl_log *log;
 	const char *version;
