@@ -64,6 +64,8 @@ static void count(struct hl_api *api, size_t route_index, unsigned status, doubl
 void hl_call_finish(struct hl_call *c, unsigned status)
 {
 	struct hl_api *api = c->api;
+	if (c->answer)
+		hl_answer_abandon(c->answer);
 	double s = (double)(uv_hrtime() - c->started_ns) / 1e9;
 	count(api, c->route_index, status, s);
 	if (hl_log_on(api->log, HL_LOG_DEBUG))
@@ -234,6 +236,41 @@ const struct hl_idempotency *hl_call_expect(struct hl_call *c, unsigned success,
 	c->idem.render = write;
 	c->idem.data = c;
 	return c->once ? &c->idem : NULL;
+}
+
+bool hl_call_hold(struct hl_call *c)
+{
+	struct hl_buf before = { .data = NULL };
+	if (!c->once)
+		return true;
+	int rc = hl_answer_begin(c->api->service, c->account, &c->idem, &before, &c->answer);
+	if (rc == HL_EEXIST)
+		hl_call_replay(c, 200, hl_buf_all(&before));
+	else if (rc == HL_EBUSY)
+		hl_call_problem_kind(c, HL_PROBLEM_IDEMPOTENCY_IN_PROGRESS);
+	else if (rc)
+		hl_call_fail(c, rc, NULL);
+	hl_buf_fini(&before);
+	return !rc;
+}
+
+static void kept(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
+{
+	struct hl_call *c = data;
+	(void)err;
+	(void)r;
+	if (status)
+		hl_log(c->api->log, HL_LOG_WARN, "http.answer_not_kept", "route=%s%s error=%s", c->mount->prefixes[0],
+				c->route->pattern, hl_errname(status));
+	hl_call_send(c, 200); /* the work was done: the client must know, kept or not */
+}
+
+void hl_call_send_held(struct hl_call *c)
+{
+	struct hl_answer *held = c->answer;
+	c->answer = NULL;
+	if (!held || hl_answer_keep(held, hl_buf_all(&c->out), kept, c))
+		hl_call_send(c, 200);
 }
 
 static void answer_change(struct hl_call *c, int status, const struct hl_err *err, const void *object, struct hl_str secret,

@@ -69,7 +69,7 @@ struct hl_call {
 	/* a handler's own, for its callbacks */
 	uint64_t number;
 	bool flag;
-	struct hl_answer *answer;        /* an idempotency key in use */
+	struct hl_answer *answer;        /* an idempotency key held, see hl_call_hold; free again when the call ends */
 };
 
 /* ---- answering: each ends the call -------------------------------------------------------------------------------- */
@@ -109,7 +109,11 @@ struct hl_reader hl_call_reader(struct hl_call *c, struct hl_err *err);
 /* Before a change: what to answer when it is durable, `success` with the object as `write` writes it (NULL: no body).
  * Returns what to give the library for its Idempotency-Key; NULL without one. */
 const struct hl_idempotency *hl_call_expect(struct hl_call *c, unsigned success, hl_write write);
-/* The callbacks to go with it. */
+/* The same for work that is no single change of the store: holds the key (false: answered, from what was kept or because
+ * somebody is at it) until hl_call_send_held answers 200 with c->out and keeps that; any other end frees the key. */
+bool hl_call_hold(struct hl_call *c);
+void hl_call_send_held(struct hl_call *c);
+/* The callbacks to go with hl_call_expect. */
 void hl_call_changed(void *call, int status, const struct hl_err *err, const struct hl_change_result *r);
 void hl_call_webhook_changed(void *call, int status, const struct hl_err *err, const struct hl_webhook_result *r);
 /* The path's i-th parameter as an id. false: answered 404. */

@@ -131,26 +131,12 @@ static void changed(void *data, int status, const struct hl_err *err, const stru
 	hl_call_send(c, 200);
 }
 
-static void kept(void *data, int status, const struct hl_err *err, const struct hl_change_result *r)
-{
-	struct hl_call *c = data;
-	(void)err;
-	(void)r;
-	if (status)
-		hl_log(c->api->log, HL_LOG_WARN, "http.answer_not_kept", "route=%s%s error=%s", c->mount->prefixes[0],
-				c->route->pattern, hl_errname(status));
-	hl_call_send(c, 200); /* the attempt was made: the client must know, kept or not */
-}
-
 static void tried(void *data, int status, const struct hl_delivery *v, const struct hl_attempt *a)
 {
 	struct hl_call *c = data;
 	struct hl_webhook_scope scope = scope_of(c);
-	struct hl_answer *answer = c->answer;
 	struct hl_jsonw w;
 	if (status) {
-		if (answer)
-			hl_answer_abandon(answer);
 		hl_call_fail(c, status, NULL);
 		return;
 	}
@@ -165,38 +151,17 @@ static void tried(void *data, int status, const struct hl_delivery *v, const str
 	hl_jsonw_key(&w, "attempt");
 	hl_attempt_write(&w, a);
 	hl_jsonw_object_end(&w);
-	if (!answer || hl_answer_keep(answer, hl_buf_all(&c->out), kept, c))
-		hl_call_send(c, 200);
-}
-
-/* false: answered from the kept answer, or refused. */
-static bool hold_answer(struct hl_call *c)
-{
-	struct hl_buf before = { .data = NULL };
-	if (!c->once)
-		return true;
-	int rc = hl_answer_begin(c->api->service, c->account, &c->idem, &before, &c->answer);
-	if (rc == HL_EEXIST)
-		hl_call_replay(c, 200, hl_buf_all(&before));
-	else if (rc == HL_EBUSY)
-		hl_call_problem_kind(c, HL_PROBLEM_IDEMPOTENCY_IN_PROGRESS);
-	else if (rc)
-		hl_call_fail(c, rc, NULL);
-	hl_buf_fini(&before);
-	return !rc;
+	hl_call_send_held(c);
 }
 
 static void retry_new(struct hl_call *c, uint64_t number)
 {
 	struct hl_err err = { .code = 0 };
-	if (!hold_answer(c))
+	if (!hl_call_hold(c))
 		return;
 	int rc = hl_delivery_retry_new(c->api->dispatcher, c->account, number, tried, c, &err);
-	if (!rc)
-		return;
-	if (c->answer)
-		hl_answer_abandon(c->answer);
-	hl_call_fail(c, rc, &err);
+	if (rc)
+		hl_call_fail(c, rc, &err);
 }
 
 static void retry(struct hl_call *c)
