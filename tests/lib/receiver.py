@@ -24,6 +24,8 @@ Behaviours, the first part of the path; what follows is free ("/ok/anything"):
     /discord-limit/S         429 with {"retry_after": S}
     /telegram-limit/S        429 with {"ok":false,"parameters":{"retry_after":S}}
     /telegram-ok             200 {"ok":true}
+    /telegram-no             200 {"ok":false}
+    /apps-script             302 to where a Google Apps Script sends its callers
     /body/BYTES              200 with a body of that many bytes
     /euros/N                 200 with that many characters of three bytes each
     /redirect                302 to /ok
@@ -201,6 +203,12 @@ class Connection(asyncio.Protocol):
 
     def do_telegram_ok(self, h, n):
         self.send_done(answer(200, b'{"ok":true,"result":{}}', "Content-Type: application/json"))
+
+    def do_telegram_no(self, h, n):
+        self.send_done(answer(200, b'{"ok":false,"description":"not today"}', "Content-Type: application/json"))
+
+    def do_apps_script(self, h, n):
+        self.send_done(answer(302, b"", "Location: https://script.googleusercontent.com/macros/echo?user_content_key=x"))
 
     def do_body(self, h, n):
         self.send_done(answer(200, b"x" * n[0]))

@@ -54,20 +54,16 @@ static const struct {
 	[HL_PROBLEM_STORE_FULL] = { 503, "SERVICE_UNAVAILABLE", NULL },
 };
 
-/* Members as the library calls them, and as this dialect does. judged: its handlers look at it, not its framework. */
+/* Members as the library calls them, and as this dialect does. */
 static const struct {
 	const char *library, *dialect;
-	bool judged;
-} members[] = {
-	{ "name", "label", false }, { "url", "url", true }, { "format", "platform", true }, { "state", "is_active", false },
-};
+} members[] = { { "name", "label" }, { "format", "platform" }, { "state", "is_active" } };
 
-static bool is_judged(struct hl_str member)
+/* The library found fault with the URL, alone or with the platform; reading had none with its type. */
+static bool is_judged(const struct hl_call *c, const struct hl_problem *p)
 {
-	for (size_t i = 0; i < HL_ARRAY_LEN(members); i++)
-		if (hl_str_eq(member, hl_str_from(members[i].library)))
-			return members[i].judged;
-	return false;
+	struct hl_str member = hl_dialect_member(p->pointer);
+	return c->flag && (hl_str_eq(member, HL_STR("url")) || hl_str_eq(member, HL_STR("format")));
 }
 
 static const char *own_name(struct hl_str member)
@@ -152,7 +148,7 @@ static unsigned write_error(struct hl_call *c, const struct hl_problem *p)
 	if (p->kind == HL_PROBLEM_NOT_FOUND && !p->code) {
 		code = absent(c);
 		detail = absent_text(c);
-	} else if (p->kind == HL_PROBLEM_INVALID && !p->code && is_judged(hl_dialect_member(p->pointer))) {
+	} else if (p->kind == HL_PROBLEM_INVALID && !p->code && is_judged(c, p)) {
 		status = 400;
 		code = "BAD_REQUEST";
 	}

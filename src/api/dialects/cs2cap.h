@@ -4,6 +4,8 @@
 
 #include "api/dialects/dialect.h"
 
+/* c->flag of a webhook route: its body has been read without fault. */
+
 extern const struct hl_routes hl_routes_cs2cap_webhooks;
 extern const struct hl_routes hl_routes_cs2cap_deliveries;
 

@@ -85,7 +85,7 @@ static int read_url(struct hl_reader *r, const struct hl_json_field *f, struct h
 	if (rc)
 		return rc;
 	if (!out->len || out->len > CS2CAP_URL_MAX)
-		return hl_read_fail(r, f, "must be an http or https URL of at most %d bytes", CS2CAP_URL_MAX);
+		return hl_err_field(r->err, HL_EURL, "/url", "url must be an http or https URL of at most %d bytes", CS2CAP_URL_MAX);
 	return HL_OK;
 }
 
@@ -96,8 +96,8 @@ static int read_platform(struct hl_reader *r, const struct hl_json_field *f, enu
 	if (rc)
 		return rc;
 	int v = hl_cs2cap_platform_parse(text);
-	if (v < 0) /* under the library's name: the error writer knows who judges it */
-		return hl_err_field(r->err, HL_EINVAL, "/format", "platform must be custom, discord, telegram or google_sheets");
+	if (v < 0) /* 400, as for a URL that is wrong */
+		return hl_err_field(r->err, HL_EURL, "/platform", "platform must be custom, discord, telegram or google_sheets");
 	*out = (enum hl_format)v;
 	return HL_OK;
 }
@@ -133,6 +133,7 @@ static int read_webhook(struct hl_call *c, struct hl_reader *r, bool create, str
 		*out_fields |= HL_WF_STATE;
 	}
 	out->state = active ? HL_WEBHOOK_ENABLED : HL_WEBHOOK_PAUSED;
+	c->flag = !rc;
 	return rc;
 }
 
