@@ -444,6 +444,7 @@ class Pages(Base):
             self.refused(b.get("/events?%s&starting_after=%s" % (other, pages[0]["next_cursor"])), 400)
         same = "/events?webhook_id=%s&status=failed&limit=2&starting_after=%s" % (hooks[1]["id"], pages[0]["next_cursor"])
         self.assertEqual(self.ok(b.get(same))["data"], pages[1]["data"][:2])
+        self.refused(b.get(same + "&ending_before=" + pages[1]["prev_cursor"]), 400)
 
     def add_failed(self, api, b):
         n = len(self.ok(b.get("/events?status=failed&limit=100"))["data"])
@@ -546,6 +547,7 @@ class Events(Base):
         self.assertGreaterEqual(row["updated_at"], row["created_at"])
         row = pending[hooks["hang"]["id"]]
         self.assertEqual(row["http_status_code"], 0)
+        self.assertGreater(row["updated_at"], row["created_at"])
         self.assertIn("timed out", row["error_message"])
         row = self.events(b, 1, "failed")[0]
         self.assertEqual(list(row), ENDED)
