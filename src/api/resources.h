@@ -12,6 +12,8 @@ extern const struct hl_routes hl_routes_webhook_actions;
 extern const struct hl_routes hl_routes_deliveries;
 extern const struct hl_routes hl_routes_undelivered;
 extern const struct hl_routes hl_routes_event_types;
+extern const struct hl_routes hl_routes_market;
+extern const struct hl_routes hl_routes_alerts;
 extern const struct hl_routes hl_routes_accounts;
 extern const struct hl_routes hl_routes_keys;
 extern const struct hl_routes hl_routes_servers;
