@@ -26,8 +26,9 @@
 
 enum { FINAL_FIRST = 400, FINAL_LAST = 599 };
 enum { DISCORD_UNKNOWN_WEBHOOK = 10015 };
-/* An hourly attempt made this much before a slot (the clock was nudged) counts as that slot's. */
-enum { SLOT_SLACK_MS = 1000 };
+/* An hourly attempt made this much before a slot counts as that slot's. The clock may be set back by as much without being
+ * seen to jump (CLOCK_JUMP_MS in engine.c): timers then ring early by it. */
+enum { SLOT_SLACK_MS = 2000 };
 /* Likewise one made this much before the window's end, which a timer and a clock read apart can do: it was the last. */
 enum { END_SLACK_MS = 20 };
 

@@ -369,6 +369,8 @@ static void next_hourly(void **state)
 	st.n_attempts = st.n_scheduled = 4;
 	assert_int_equal(hl_policy_next(&p, &st, t0 + 2 * HOUR_MS, 0, 0), 0);
 	st.window_until_ms = t0 + 2 * (hl_ms_t)DAY_MS;
+	/* one that the clock made come early stands for its slot: the same one must not follow it */
+	assert_int_equal(hl_policy_next(&p, &st, t0 + HOUR_MS - 1999, 0, 0), t0 + 2 * HOUR_MS);
 	/* an attempt between slots (a probe) moves nothing */
 	st.started_at_ms = t0 + HOUR_MS + 600000;
 	assert_int_equal(hl_policy_next(&p, &st, t0 + HOUR_MS + 601000, 0, 0), t0 + 2 * HOUR_MS);
