@@ -181,6 +181,18 @@ class Deliveries(Case):
             self.assertEqual([d["id"] for d in got["deliveries"]], ids, query)
         self.assertEqual(self.history(other), {"deliveries": [], "total": 0, "limit": 50, "offset": 0})
 
+    def test_a_page_of_large_events_is_cut(self):
+        w = self.hook(self.url("ok"))
+        for i in range(20):
+            self.native.publish("server.started", {"i": i, "large": "x" * 1000000})
+        seen, pages = [], []
+        while len(seen) < 20:
+            got = self.history(w, "?limit=20&offset=%d" % len(seen))
+            self.assertEqual((got["total"], got["offset"]), (20, len(seen)))
+            seen += [d["payload"]["data"]["i"] for d in got["deliveries"]]
+            pages.append((got["limit"], len(got["deliveries"])))
+        self.assertEqual((seen, pages), (list(range(19, -1, -1)), [(17, 17), (20, 3)]))
+
     def test_object(self):
         game = self.game()
         w = self.hook(self.url("body/3"), ["server.crashed"])
