@@ -208,6 +208,7 @@ static int check(const struct hl_service *s, const struct hl_account *a, uint32_
 static void account_landed(struct hl_change *c)
 {
 	hl_cache_drop(&c->service->accounts, c->account.number);
+	hl_dispatcher_account_changed(c->service->dispatcher, c->account.number);
 	c->result.object = &c->account;
 	hl_log(c->service->log, HL_LOG_INFO, "account.created", "account=%u id=%.*s", c->account.number, HL_FMT(c->account.id));
 }
