@@ -288,7 +288,7 @@ class Case(unittest.TestCase):
         """The first n requests to that URL."""
         path = url[len(self.receiver.url):]
         self.receiver.wait_for(lambda records: sum(r["target"] == path for r in records) >= n, timeout)
-        return self.receiver.of(path)
+        return [r for r in list(self.receiver.records) if r["target"] == path]
 
     def expect(self, answer, status, code=None, pointer=None):
         self.assertEqual(answer.status, status, answer)
