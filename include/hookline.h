@@ -9,6 +9,7 @@
  *   hookline/event.h       events, deliveries, attempts and the words for how they end
  *   hookline/stats.h       counters, gauges, histograms
  *   hookline/dispatcher.h  everything you can call; threads, ownership and the async contract are told at its top
+ *   hookline/alert.h       rules over market prices that publish an event when they become true
  *
  * A whole program (cc tour.c $(pkg-config --cflags --libs hookline); a test builds and runs exactly this text):
  *
@@ -64,6 +65,7 @@
 #ifndef HOOKLINE_H
 #define HOOKLINE_H
 
+#include <hookline/alert.h>
 #include <hookline/dispatcher.h>
 
 #endif

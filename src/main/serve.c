@@ -3,9 +3,9 @@
  *   STARTING -> RUNNING -> DRAINING -> CLOSING -> ENDED
  *
  * Start: addresses are gathered (the egress rule must know them), the dispatcher opens the store and takes its lock, then
- * service, API, the two HTTP servers (public, and control for DIR/control.sock), last the signals; then READY.
+ * service, alerts, API, the two HTTP servers (public, and control for DIR/control.sock), last the signals; then READY.
  * End: the API says it is shutting down, the servers stop accepting and let requests end (at most drain_timeout), then
- * servers, service and dispatcher close one after the other; the dispatcher lets attempts end within what is left of
+ * servers, service, alerts and dispatcher close one after the other; the dispatcher lets attempts end within what is left of
  * the time and commits their outcomes. step_down() is the countdown: every close callback calls it, and it closes the
  * next thing that is still there. A start that fails half way ends the same way.
  *
@@ -46,6 +46,7 @@ struct serve {
 	struct hl_log log;
 	struct hl_listeners listeners;
 	struct hl_dispatcher *dispatcher;
+	struct hl_alerts *alerts;
 	struct hl_service *service;
 	struct hl_api *api;
 	struct hl_server *servers[2];    /* public, control */
@@ -77,6 +78,11 @@ static void on_server_closed(void *data)
 }
 
 static void on_service_closed(void *data)
+{
+	step_down(data);
+}
+
+static void on_alerts_closed(void *data)
 {
 	step_down(data);
 }
@@ -125,6 +131,12 @@ static void step_down(struct serve *s)
 		struct hl_service *service = s->service;
 		s->service = NULL;
 		hl_service_close(service, on_service_closed, s);
+		return;
+	}
+	if (s->alerts) {
+		struct hl_alerts *alerts = s->alerts;
+		s->alerts = NULL;
+		hl_alerts_close(alerts, on_alerts_closed, s);
 		return;
 	}
 	if (s->dispatcher) {
@@ -309,10 +321,12 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 	rc = hl_service_open(&s->service, s->dispatcher, &so, err);
 	if (rc == HL_OK)
 		rc = await_account(s, err);
+	if (rc == HL_OK)
+		rc = hl_alerts_open(&s->alerts, s->dispatcher, err);
 	if (rc)
 		return rc;
 	const struct hl_api_options ao = {
-		.dispatcher = s->dispatcher, .service = s->service, .log = &s->log, .version = HL_VERSION,
+		.dispatcher = s->dispatcher, .service = s->service, .alerts = s->alerts, .log = &s->log, .version = HL_VERSION,
 		.body_max = (uint32_t)s->config->body_max,
 	};
 	return hl_api_create(&s->api, &ao, err);
