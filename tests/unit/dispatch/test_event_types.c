@@ -137,10 +137,134 @@ static void dialects_follow_the_catalogue(void **state)
 	assert_int_equal(f->n_requests, 2);
 }
 
+static const struct hl_event_type three[] = {
+	{ .name = HL_STR("a"), .title = HL_STR("A") }, { .name = HL_STR("b") }, { .name = HL_STR("c") },
+};
+
+/* The end of a put_all or a seed. */
+static int many(struct fx *f, bool seed, const struct hl_event_type *v, size_t n, struct hl_err *err)
+{
+	struct fx_result r = { 0 };
+	int rc = seed ? hl_event_type_seed(f->d, v, n, fx_on_done, &r, err) : hl_event_type_put_all(f->d, v, n, fx_on_done, &r, err);
+	fx_pump(f);
+	assert_int_equal(r.called, rc == 0);
+	return rc ? rc : r.status;
+}
+
+static size_t total(struct fx *f)
+{
+	const struct hl_event_type *v;
+	size_t n;
+	assert_int_equal(hl_event_type_list(f->d, -1, &v, &n), 0);
+	return n;
+}
+
+static void all_or_none(void **state)
+{
+	struct fx *f = *state;
+	struct hl_event_type got, v[3], *full = calloc(HL_EVENT_TYPES_TOTAL_MAX, sizeof(*full));
+	char (*names)[8] = calloc(HL_EVENT_TYPES_TOTAL_MAX, sizeof(*names));
+	struct hl_err err = { 0 };
+	memcpy(v, three, sizeof(v));
+	v[2].name = HL_STR("a b");
+	assert_int_equal(many(f, false, v, 3, &err), HL_EINVAL);
+	assert_string_equal(err.field, "/2/name");
+	assert_int_equal(total(f), 0);
+	assert_int_equal(many(f, false, three, 3, NULL), 0);
+	hl_ms_t made = fx_now(f);
+	fx_advance(f, 1000);
+	v[0].title = HL_STR("changed");
+	assert_int_equal(many(f, false, v, 2, NULL), 0);
+	assert_int_equal(hl_event_type_get(f->d, HL_STR("a"), &got), 0);
+	assert_true(hl_str_eq(got.title, HL_STR("changed")));
+	assert_int_equal(got.created_at_ms, made);
+	assert_int_equal(total(f), 3);
+	assert_int_equal(many(f, false, NULL, 0, NULL), 0);
+	/* a full catalogue takes changes and nothing new */
+	for (int i = 0; i < HL_EVENT_TYPES_TOTAL_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%d", i);
+		full[i].name = hl_str_from(names[i]);
+	}
+	assert_int_equal(many(f, false, full, HL_EVENT_TYPES_TOTAL_MAX - 2, NULL), HL_ELIMIT);
+	assert_int_equal(total(f), 3);
+	assert_int_equal(many(f, false, full, HL_EVENT_TYPES_TOTAL_MAX - 3, NULL), 0);
+	assert_int_equal(put(f, "one.more", "", ""), HL_ELIMIT);
+	assert_int_equal(put(f, "a", "again", ""), 0);
+	assert_int_equal(many(f, false, full, HL_EVENT_TYPES_TOTAL_MAX + 1, NULL), HL_EINVAL);
+	free(full);
+	free(names);
+}
+
+/* A first catalogue is given once, whatever becomes of it. */
+static void seeded_once(void **state)
+{
+	struct fx *f = *state;
+	struct fx_result r[2] = { 0 }, deleted[3] = { 0 };
+	assert_int_equal(hl_event_type_seed(f->d, three, 3, fx_on_done, &r[0], NULL), 0);
+	assert_int_equal(hl_event_type_seed(f->d, three, 3, fx_on_done, &r[1], NULL), 0); /* the loop cannot know yet */
+	fx_pump(f);
+	assert_int_equal(r[0].status, 0);
+	assert_int_equal(r[1].status, HL_EEXIST);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(hl_event_type_delete(f->d, three[i].name, fx_on_done, &deleted[i]), 0);
+	fx_pump(f);
+	assert_int_equal(total(f), 0);
+	assert_int_equal(many(f, true, three, 3, NULL), HL_EEXIST);
+	fx_crash(f);
+	assert_int_equal(many(f, true, three, 3, NULL), HL_EEXIST);
+	assert_int_equal(total(f), 0);
+}
+
+static void seeded_with_nothing(void **state)
+{
+	struct fx *f = *state;
+	assert_int_equal(many(f, true, NULL, 0, NULL), 0);
+	fx_crash(f);
+	assert_int_equal(many(f, true, three, 3, NULL), HL_EEXIST);
+}
+
+/* A crash before the commit leaves a new store. */
+static void seeded_after_a_crash(void **state)
+{
+	struct fx *f = *state;
+	struct fx_result *lost = calloc(1, sizeof(*lost));
+	f->disk_stalled = true;
+	assert_int_equal(hl_event_type_seed(f->d, three, 3, fx_on_done, lost, NULL), 0);
+	f->disk_stalled = false;
+	fx_crash(f);
+	free(lost);
+	assert_int_equal(total(f), 0);
+	assert_int_equal(many(f, true, three, 3, NULL), 0);
+	assert_int_equal(total(f), 3);
+}
+
+/* What is in use without ever having been seeded is not new: an event, a webhook, a type is enough, deleted or not. */
+static void not_new(void **state)
+{
+	struct fx *f = *state;
+	for (int what = 0; what < 3; what++) {
+		fx_close(f);
+		fx_fini(f);
+		fx_init(f);
+		fx_open(f);
+		if (what == 0)
+			fx_publish(f, "x", "{}");
+		else if (what == 1)
+			fx_webhook(f, URL);
+		else
+			assert_int_equal(put(f, "x", "", ""), 0);
+		assert_int_equal(many(f, true, three, 3, NULL), HL_EEXIST);
+		fx_close(f);
+		fx_open(f);
+		assert_int_equal(many(f, true, three, 3, NULL), HL_EEXIST);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = { T(put_get_list_delete), T(deleted_twice_at_once), T(limits),
-		T(dialects_follow_the_catalogue) };
+		T(dialects_follow_the_catalogue), T(all_or_none), T(seeded_once), T(seeded_with_nothing), T(seeded_after_a_crash),
+		T(not_new) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
