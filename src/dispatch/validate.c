@@ -176,10 +176,28 @@ static int check_url(const struct hl_webhook *w, struct hl_err *err)
 	return HL_OK;
 }
 
+/* The one format of a dialect's webhooks; HL_FORMAT_N = any. Their clients have no word for another. */
+static enum hl_format only_format(enum hl_dialect d)
+{
+	switch (d) {
+	case HL_DIALECT_ABOUTYOU:
+	case HL_DIALECT_BITNOB:
+		return HL_FORMAT_STANDARD;
+	case HL_DIALECT_STELLARSTACK:
+		return HL_FORMAT_DISCORD;
+	default:
+		return HL_FORMAT_N;
+	}
+}
+
 static int check_format(const struct hl_webhook *w, struct hl_err *err)
 {
+	enum hl_format only = only_format(w->dialect);
 	if ((unsigned)w->format >= HL_FORMAT_N)
 		return hl_err_field(err, HL_EINVAL, "/format", "is not a known format");
+	if (only != HL_FORMAT_N && w->format != only)
+		return hl_err_field(err, HL_EINVAL, "/format", "must be %s: this webhook is of dialect %s", hl_format_name(only),
+				hl_dialect_name(w->dialect));
 	if (w->format == HL_FORMAT_TELEGRAM && !has_chat_id(w->url))
 		return hl_err_field(err, HL_EINVAL, "/url",
 				"a telegram URL must name the chat in its query: ?chat_id=...");
@@ -191,6 +209,9 @@ static int check_event_types(const struct hl_webhook *w, struct hl_err *err)
 	char field[48];
 	if (w->n_event_types > HL_EVENT_TYPES_MAX)
 		return hl_err_field(err, HL_EINVAL, "/event_types", "must be at most %d types", HL_EVENT_TYPES_MAX);
+	if (w->dialect == HL_DIALECT_STELLARSTACK && !w->n_event_types)
+		return hl_err_field(err, HL_EINVAL, "/event_types", "must name a type: this webhook is of dialect %s",
+				hl_dialect_name(w->dialect));
 	for (size_t i = 0; i < w->n_event_types; i++) {
 		snprintf(field, sizeof field, "/event_types/%zu", i);
 		int rc = check_type(w->event_types[i], field, err);

@@ -311,6 +311,38 @@ static void retry(void **state)
 	assert_string_equal(err.field, "delivery.retry/delays");
 }
 
+/* What the clients of a dialect have no word for. */
+static void of_a_dialect(void **state)
+{
+	(void)state;
+	static const struct {
+		enum hl_dialect dialect;
+		unsigned formats;  /* 1 << enum hl_format */
+	} rows[] = {
+		{ HL_DIALECT_HOOKLINE, 0xf }, { HL_DIALECT_CS2CAP, 0xf }, { HL_DIALECT_ABOUTYOU, 1 << HL_FORMAT_STANDARD },
+		{ HL_DIALECT_STELLARSTACK, 1 << HL_FORMAT_DISCORD }, { HL_DIALECT_BITNOB, 1 << HL_FORMAT_STANDARD },
+	};
+	struct hl_str type = HL_STR("server.started");
+	struct hl_webhook w = good();
+	w.url = HL_STR("https://example.org/?chat_id=1");
+	w.event_types = &type;
+	w.n_event_types = 1;
+	for (size_t i = 0; i < HL_ARRAY_LEN(rows); i++)
+		for (unsigned f = 0; f < HL_FORMAT_N; f++) {
+			w.dialect = rows[i].dialect;
+			w.format = (enum hl_format)f;
+			expect(&w, UINT32_MAX, rows[i].formats >> f & 1 ? NULL : "/format");
+			expect(&w, HL_WF_URL, rows[i].formats >> f & 1 ? NULL : "/format");
+			expect(&w, HL_WF_NAME, NULL);
+		}
+	w.n_event_types = 0;
+	for (size_t i = 0; i < HL_ARRAY_LEN(rows); i++) {
+		w.dialect = rows[i].dialect;
+		w.format = w.dialect == HL_DIALECT_STELLARSTACK ? HL_FORMAT_DISCORD : HL_FORMAT_STANDARD;
+		expect(&w, UINT32_MAX, w.dialect == HL_DIALECT_STELLARSTACK ? "/event_types" : NULL);
+	}
+}
+
 static void metadata(void **state)
 {
 	(void)state;
@@ -477,7 +509,7 @@ int main(void)
 		cmocka_unit_test(event_types),
 		cmocka_unit_test(states), cmocka_unit_test(headers), cmocka_unit_test(header_limits),
 		cmocka_unit_test(numbers),
-		cmocka_unit_test(retry), cmocka_unit_test(metadata), cmocka_unit_test(publish),
+		cmocka_unit_test(retry), cmocka_unit_test(of_a_dialect), cmocka_unit_test(metadata), cmocka_unit_test(publish),
 		cmocka_unit_test(idempotency),
 		cmocka_unit_test(catalogue), cmocka_unit_test(names),
 	};
