@@ -21,6 +21,12 @@ uint64_t hl_dispatcher_numbers_take(struct hl_dispatcher *d, enum hl_id_kind kin
 	}
 }
 
+void hl_dispatcher_account_changed(struct hl_dispatcher *d, uint32_t account)
+{
+	(void)account;
+	assert_non_null(d);
+}
+
 void hl_id_format(const struct hl_dispatcher *d, enum hl_id_kind kind, uint64_t number, hl_ms_t created_at_ms,
 		char out[HL_ID_CAP])
 {
