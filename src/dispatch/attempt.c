@@ -132,9 +132,7 @@ static void finish(struct hl_attempt_run *run, const struct hl_answer *answer)
 	if (q) {
 		run->change = hl_scheduler_finish(&d->scheduler, &run->slot, &run->judgement);
 		run->drain_gen = q->drain_gen;
-		run->fresh_floor = hl_queue_fresh_floor(q); /* goes on from here when this outcome is stored, and not before */
-		if (run->fresh)
-			hl_queue_note_fresh(q, &run->slot);
+		run->fresh_floor = hl_queue_fresh_floor(q, &run->slot); /* goes on from here when this outcome is stored */
 		if (run->change == HL_QUEUE_WAS_PARKED)
 			d->stats.queues_parked++;
 		else if (run->change == HL_QUEUE_WAS_OPENED)
@@ -173,7 +171,7 @@ static void on_answer(void *data, struct hl_exchange *x, const struct hl_exchang
 	a->tls_ms = r->tls_ms;
 	a->first_byte_ms = r->first_byte_ms;
 	a->total_ms = r->total_ms;
-	snprintf(run->address, sizeof(run->address), "%s", r->address);
+	memcpy(run->address, r->address, sizeof(run->address));
 	a->address = hl_str_from(run->address);
 	a->tls = hl_str_from(r->tls); /* a literal */
 	if (r->body.len) {
@@ -345,7 +343,7 @@ static enum hl_start begin(struct hl_attempt_run *run, struct hl_queue *q, struc
 	enum hl_at_dispatch at = judge_time(run, work, &row);
 	if (at != HL_AT_ATTEMPT && at != HL_AT_ATTEMPT_LATE && at != HL_AT_HOLD) {
 		run->end_class = end_class(run, at, &row);
-		run->fresh_floor = hl_queue_fresh_floor(q);
+		run->fresh_floor = hl_queue_fresh_floor(q, NULL);
 		run->slot.delivery = run->delivery;
 		if (run->fresh)
 			hl_queue_note_fresh(q, &run->slot);

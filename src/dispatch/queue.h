@@ -155,8 +155,9 @@ bool hl_queue_push_fresh(struct hl_queue *q, uint64_t delivery, uint64_t event, 
 HL_MUST_CHECK int hl_queue_load_fresh(struct hl_queue *q, uint32_t epoch, const struct hl_fresh *v, size_t n,
 		uint64_t next, bool more);
 bool hl_queue_wants_fresh(const struct hl_queue *q);
-/* Lowest number that may be a never-attempted pending delivery: what the stored cursor may advance to. */
-uint64_t hl_queue_fresh_floor(const struct hl_queue *q);
+/* Lowest number that may be a never-attempted pending delivery: what the stored cursor may advance to. `ended` (or NULL):
+ * a slot whose outcome goes to the store together with the floor, so it does not hold it. */
+uint64_t hl_queue_fresh_floor(const struct hl_queue *q, const struct hl_slot *ended);
 /* A first attempt is under way until slot->fresh is removed: holds the floor. */
 void hl_queue_note_fresh(struct hl_queue *q, struct hl_slot *slot);
 

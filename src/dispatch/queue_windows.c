@@ -20,7 +20,7 @@ void hl_queue_forget_due(struct hl_queue *q, struct hl_due_entry *e)
 
 void hl_queue_drop_windows(struct hl_queue *q)
 {
-	uint64_t floor = hl_queue_fresh_floor(q);
+	uint64_t floor = hl_queue_fresh_floor(q, NULL);
 	bool had_fresh = q->fresh_count > 0 || q->fresh_more;
 	q->shared->n_fresh -= q->fresh_count;
 	for (; q->fresh_count > 0; q->fresh_count--) {
@@ -141,13 +141,16 @@ void hl_queue_note_fresh(struct hl_queue *q, struct hl_slot *slot)
 	hl_list_insert_after(at, &slot->fresh);
 }
 
-uint64_t hl_queue_fresh_floor(const struct hl_queue *q)
+uint64_t hl_queue_fresh_floor(const struct hl_queue *q, const struct hl_slot *ended)
 {
 	uint64_t floor = q->fresh_next;
 	if (q->fresh_count > 0)
 		floor = HL_MIN(floor, q->fresh[q->fresh_head].delivery);
-	if (!hl_list_empty(&q->fresh_in_flight))
-		floor = HL_MIN(floor, HL_LIST_ENTRY(q->fresh_in_flight.next, struct hl_slot, fresh)->delivery);
+	const struct hl_list *first = q->fresh_in_flight.next;
+	if (ended && first == &ended->fresh)
+		first = first->next;
+	if (first != &q->fresh_in_flight)
+		floor = HL_MIN(floor, HL_LIST_ENTRY(first, const struct hl_slot, fresh)->delivery);
 	return floor;
 }
 

@@ -265,7 +265,6 @@ static void end_slot(struct hl_scheduler *s, struct hl_slot *slot)
 			s->retries--;
 	}
 	hl_list_remove(&slot->young);
-	hl_list_remove(&slot->fresh);
 }
 
 enum hl_queue_change hl_scheduler_finish(struct hl_scheduler *s, struct hl_slot *slot, const struct hl_judgement *j)
@@ -287,6 +286,7 @@ void hl_scheduler_drop(struct hl_scheduler *s, struct hl_slot *slot)
 	if (slot->probe)
 		slot->queue->probing = false;
 	end_slot(s, slot);
+	hl_list_remove(&slot->fresh);
 }
 
 hl_ms_t hl_scheduler_next(const struct hl_scheduler *s)

@@ -56,7 +56,7 @@ void hl_scheduler_touch(struct hl_scheduler *s, struct hl_queue *q);
 void hl_scheduler_forget(struct hl_scheduler *s, struct hl_queue *q);
 /* Starts what may start. Returns true when it stopped only because of HL_SCHEDULER_BURST: run again soon. */
 bool hl_scheduler_run(struct hl_scheduler *s);
-/* An attempt's exchange ended (its outcome may not be durable yet). */
+/* An attempt's exchange ended. Its outcome is not durable yet, so slot->fresh stays linked: the owner removes it then. */
 enum hl_queue_change hl_scheduler_finish(struct hl_scheduler *s, struct hl_slot *slot, const struct hl_judgement *j);
 /* The attempt was dropped without a result (closing). */
 void hl_scheduler_drop(struct hl_scheduler *s, struct hl_slot *slot);

@@ -84,7 +84,7 @@ static void test_fresh_in_order(void **state)
 	for (uint64_t i = 1; i <= 100; i++)
 		assert_true(hl_queue_push_fresh(w->q, i * 3, i, NULL));
 	assert_true(hl_queue_check(w->q));
-	assert_int_equal(hl_queue_fresh_floor(w->q), 3);
+	assert_int_equal(hl_queue_fresh_floor(w->q, NULL), 3);
 	for (uint64_t i = 1; i <= 100; i++) {
 		struct hl_work work;
 		assert_int_equal(ready(w), HL_READY_FRESH);
@@ -93,7 +93,7 @@ static void test_fresh_in_order(void **state)
 		assert_true(work.fresh);
 	}
 	assert_int_equal(ready(w), HL_READY_NOT);
-	assert_int_equal(hl_queue_fresh_floor(w->q), 301);
+	assert_int_equal(hl_queue_fresh_floor(w->q, NULL), 301);
 }
 
 static void test_floor_knows_attempts_in_flight(void **state)
@@ -106,9 +106,10 @@ static void test_floor_knows_attempts_in_flight(void **state)
 	assert_true(hl_queue_take(w->q, w->mono, true, &work));
 	slot.delivery = work.delivery;
 	hl_list_push_back(&w->q->fresh_in_flight, &slot.fresh);
-	assert_int_equal(hl_queue_fresh_floor(w->q), 10);
+	assert_int_equal(hl_queue_fresh_floor(w->q, NULL), 10);
+	assert_int_equal(hl_queue_fresh_floor(w->q, &slot), 20);
 	hl_list_remove(&slot.fresh);
-	assert_int_equal(hl_queue_fresh_floor(w->q), 20);
+	assert_int_equal(hl_queue_fresh_floor(w->q, NULL), 20);
 }
 
 static void test_full_ring_leaves_the_rest_in_the_store(void **state)

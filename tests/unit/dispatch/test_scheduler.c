@@ -119,6 +119,7 @@ static void end_flight(struct sim *sim, struct flight *f)
 		assert_int_equal(hl_queue_push_due(q, &due, false, sim->world.wall_ms, sim->world.mono_ms), 0);
 		hl_scheduler_touch(&sim->s, q);
 	}
+	hl_list_remove(&f->slot.fresh);
 	free(f);
 }
 
