@@ -16,6 +16,7 @@ struct hl_service {
 	struct hl_tiers tiers;
 	struct hl_limits limits;
 	struct hl_cache keys;            /* struct key_entry */
+	uint8_t key_mac[2][16];          /* random per process: see keys.c */
 	struct hl_cache accounts;        /* struct account_entry */
 	struct hl_map_str account_ids;   /* id → its entry in `accounts` */
 	struct hl_map_str answers;       /* keys in use: struct hl_answer */

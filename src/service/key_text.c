@@ -75,10 +75,7 @@ static bool digits_get(const char *p, uint32_t *out)
 	if (v > UINT32_MAX)
 		return false;
 	*out = (uint32_t)v;
-	/* Whatever alphabet order base62 uses: only what encodes to the same digits is ours. */
-	char again[16];
-	digits_put(*out, again);
-	return memcmp(again, p, HL_KEY_ID_LEN) == 0;
+	return true;
 }
 
 void hl_key_text_make(const struct hl_env *env, uint32_t number, char out[HL_KEY_TEXT_CAP])
