@@ -1,7 +1,7 @@
 /* Answers to inbound requests: heads are built, bytes leave.
  *
  * A whole answer is one head (built in the hub's scratch buffer) and one body (the handler's memory), given to the kernel
- * in one uv_try_write. What it does not take is copied into `unsent` and goes out with one uv_write at a time; libuv
+ * in one hl_send_now. What it does not take is copied into `unsent` and goes out with one uv_write at a time; libuv
  * 1.44 sends only one queued write per turn, so there is never a second one in its queue.
  * A streamed answer is appended to `unsent` and leaves before the loop sleeps: many small pieces written in one turn
  * become one system call.
@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "http/connection.h"
+#include "net/send.h"
 #include <stdio.h>
 
 enum { KEEP_CAP = 65536 }; /* send buffers beyond this are given back */
@@ -95,7 +96,7 @@ void hl_connection_flush(struct hl_connection *c)
 	struct hl_str rest = hl_buf_unread(&c->unsent);
 	if (!c->writing && rest.len) {
 		uv_buf_t b = uv_buf_init((char *)(uintptr_t)rest.ptr, (unsigned)rest.len);
-		int n = uv_try_write(&c->stream, &b, 1);
+		int n = hl_send_now(&c->stream, &b, 1);
 		if (n < 0 && n != UV_EAGAIN) {
 			broken(c);
 			return;
@@ -120,7 +121,7 @@ static void send_parts(struct hl_connection *c, struct hl_str head, struct hl_st
 			uv_buf_init((char *)(uintptr_t)head.ptr, (unsigned)head.len),
 			uv_buf_init((char *)(uintptr_t)body.ptr, (unsigned)body.len),
 		};
-		int n = uv_try_write(&c->stream, bufs, body.len ? 2 : 1);
+		int n = hl_send_now(&c->stream, bufs, body.len ? 2 : 1);
 		if (n < 0 && n != UV_EAGAIN) {
 			broken(c);
 			return;

@@ -10,6 +10,7 @@
  * back, so there end_later() leaves on_end to the close callback. Time limits are conn_hub.c, writing is
  * conn_write.c. */
 #include "net/conn_impl.h"
+#include "net/send.h"
 
 #include "base/check.h"
 #include "base/err.h"
@@ -94,8 +95,8 @@ void hl_conn_close(struct hl_conn *c)
 		struct hl_buf *cipher = &c->hub->cipher;
 		hl_tls_shutdown(c->tls, cipher);
 		uv_buf_t b = uv_buf_init(cipher->data, (unsigned)cipher->len);
-		if (cipher->len)
-			(void)uv_try_write((uv_stream_t *)&c->tcp, &b, 1); /* a courtesy: lost if the socket is full */
+		int rc = cipher->len ? hl_send_now((uv_stream_t *)&c->tcp, &b, 1) : 0;
+		(void)rc; /* a courtesy: lost if the socket is full */
 		hl_buf_reset(cipher);
 	}
 	begin_close(c);

@@ -8,6 +8,7 @@
  * When the kernel refuses a write, nothing is told here: an answer the peer sent before it hung up may still wait to
  * be read, and the read side meets the end right after it. From then on writes are swallowed. */
 #include "net/conn_impl.h"
+#include "net/send.h"
 
 #include "base/check.h"
 #include "base/err.h"
@@ -66,7 +67,7 @@ static int send_raw(struct hl_conn *c, uv_buf_t *bufs, unsigned n, size_t total)
 	if (c->write_broken)
 		return HL_OK;
 	if (hl_conn_unsent(c) == 0) {
-		int rc = uv_try_write((uv_stream_t *)&c->tcp, bufs, n);
+		int rc = hl_send_now((uv_stream_t *)&c->tcp, bufs, n);
 		if (rc == (int)total)
 			return HL_OK;
 		if (rc < 0 && rc != UV_EAGAIN) {
