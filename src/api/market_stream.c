@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { BLOCKS_MAX = 4, TEXT_MAX = 1 << 20 };
@@ -30,6 +31,8 @@ struct feed_kind {
 	/* Reads and checks the entry into the block's next place. */
 	int (*read)(struct feed *f, struct hl_reader *r, struct hl_str text);
 	int (*apply)(struct feed *f, struct hl_err *err);
+	/* What is wrong with a record of the block now. NULL: a record that was good stays good. */
+	int (*check)(struct feed *f, size_t i, struct hl_err *err);
 	bool bids;
 };
 
@@ -47,6 +50,7 @@ struct feed {
 	struct hl_jsonw errors_writer;
 	const char *no_list;         /* why the body is not even the beginning of a list, NULL = it is */
 	struct hl_err failed;        /* a block could not be stored; code 0 = all could */
+	uint64_t lines[HL_MARKET_BLOCK_MAX]; /* where each record of the block stood */
 	union {
 		struct hl_market_quote quotes[HL_MARKET_BLOCK_MAX];
 		struct hl_market_item items[HL_MARKET_BLOCK_MAX];
@@ -127,6 +131,24 @@ static int apply_items(struct feed *f, struct hl_err *err)
 	return hl_market_put_items(f->call->api->alerts, f->items, f->n, applied, f, err);
 }
 
+/* Records were good one by one, but not together: each was the market's last new provider. By now the market knows those it
+ * has room for, so the others can be told. */
+static void sift(struct feed *f)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < f->n; i++) {
+		struct hl_err err = { .code = 0 };
+		int rc = f->kind->check(f, i, &err);
+		if (rc) {
+			reject_error(f, f->lines[i], rc, &err);
+			continue;
+		}
+		f->lines[kept] = f->lines[i];
+		f->quotes[kept++] = f->quotes[i];
+	}
+	f->n = kept;
+}
+
 /* false: not now; one of ours will come back. */
 static bool hand_over(struct feed *f)
 {
@@ -134,6 +156,12 @@ static bool hand_over(struct feed *f)
 	if (f->n_waiting == BLOCKS_MAX)
 		return false;
 	int rc = f->kind->apply(f, &err);
+	if (rc == HL_ELIMIT && f->kind->check) {
+		sift(f);
+		if (!f->n)
+			return true;
+		rc = f->kind->apply(f, &err);
+	}
 	if (rc == HL_EBUSY && f->n_waiting)
 		return false;
 	if (rc) {
@@ -146,11 +174,15 @@ static bool hand_over(struct feed *f)
 	return true;
 }
 
+static int check_quote(struct feed *f, size_t i, struct hl_err *err)
+{
+	return hl_market_check(f->call->api->alerts, &f->quotes[i], err);
+}
+
 static int read_quote(struct feed *f, struct hl_reader *r, struct hl_str text)
 {
-	struct hl_market_quote *q = &f->quotes[f->n];
-	int rc = hl_market_read_quote(r, f->kind->bids, text, q);
-	return rc ? rc : hl_market_check(f->call->api->alerts, q, r->err);
+	int rc = hl_market_read_quote(r, f->kind->bids, text, &f->quotes[f->n]);
+	return rc ? rc : check_quote(f, f->n, r->err);
 }
 
 static int read_item(struct feed *f, struct hl_reader *r, struct hl_str text)
@@ -176,7 +208,7 @@ static void take_entry(struct feed *f, const struct hl_split_entry *e)
 		else if (rc)
 			reject_error(f, e->line, rc, &err);
 		else
-			f->n++;
+			f->lines[f->n++] = e->line;
 		return;
 	}
 	if (e->result == HL_SPLIT_BROKEN) {
@@ -228,7 +260,9 @@ static void finish(struct feed *f)
 		hl_call_finish(c, 499);
 	} else if (f->failed.code) {
 		struct hl_problem p = hl_problem_from(f->failed.code, &f->failed);
-		p.detail = HL_STR("not everything was stored; send all of it again");
+		char detail[400];
+		snprintf(detail, sizeof(detail), "%.*s; not all of the body was stored, send it again", HL_FMT(hl_problem_detail(&p)));
+		p.detail = hl_str_from(detail);
 		p.pointer = HL_STR("");
 		hl_call_problem(c, &p);
 	} else if (f->no_list && !f->accepted) {
@@ -316,7 +350,7 @@ static void begin(struct hl_call *c, const struct feed_kind *kind)
 		hl_call_fail(c, HL_ENOMEM, NULL);
 		return;
 	}
-	memset(f, 0, offsetof(struct feed, quotes));
+	memset(f, 0, offsetof(struct feed, lines));
 	f->call = c;
 	f->kind = kind;
 	hl_arena_init(&f->arena, 0);
@@ -329,18 +363,18 @@ static void begin(struct hl_call *c, const struct feed_kind *kind)
 
 void hl_market_stream_items(struct hl_call *c)
 {
-	static const struct feed_kind kind = { read_item, apply_items, false };
+	static const struct feed_kind kind = { read_item, apply_items, NULL, false };
 	begin(c, &kind);
 }
 
 void hl_market_stream_asks(struct hl_call *c)
 {
-	static const struct feed_kind kind = { read_quote, apply_quotes, false };
+	static const struct feed_kind kind = { read_quote, apply_quotes, check_quote, false };
 	begin(c, &kind);
 }
 
 void hl_market_stream_bids(struct hl_call *c)
 {
-	static const struct feed_kind kind = { read_quote, apply_quotes, true };
+	static const struct feed_kind kind = { read_quote, apply_quotes, check_quote, true };
 	begin(c, &kind);
 }

@@ -75,6 +75,18 @@ static void dispatcher_metrics(struct hl_call *c, struct hl_buf *b)
 	histogram(b, "hookline_loop_lag_seconds", "How late the event loop's own timer fired", &s.loop_lag);
 }
 
+static void alert_metrics(struct hl_call *c, struct hl_buf *b)
+{
+	struct hl_alerts_stats s;
+	hl_alerts_stats(c->api->alerts, &s);
+	row(b, "hookline_market_ticks_total", "counter", "", "Quotes of the market applied", s.ticks);
+	row(b, "hookline_alerts_fired_total", "counter", "", "Events of alerts stored", s.fired);
+	row(b, "hookline_market_items", "gauge", "", "Items of the market", s.items);
+	row(b, "hookline_market_quotes", "gauge", "", "Asks and bids in force", s.quotes);
+	row(b, "hookline_alerts_enabled", "gauge", "", "Alerts waiting to fire", s.rules_enabled);
+	row(b, "hookline_alerts_memory_bytes", "gauge", "", "Memory of the market and its alerts", s.memory_bytes);
+}
+
 static void requests_of(struct hl_buf *b, const char *method, const char *prefix, const char *pattern,
 		const struct hl_route_count *k)
 {
@@ -189,6 +201,7 @@ static void metrics(struct hl_call *c)
 		return;
 	hl_buf_reset(&c->out);
 	dispatcher_metrics(c, &c->out);
+	alert_metrics(c, &c->out);
 	http_metrics(c, &c->out);
 	process_metrics(c, &c->out);
 	hl_call_send_as(c, 200, "text/plain; version=0.0.4; charset=utf-8");

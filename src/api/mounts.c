@@ -13,6 +13,8 @@ static const struct hl_routes *const native_tables[] = {
 	&hl_routes_deliveries,
 	&hl_routes_undelivered,
 	&hl_routes_event_types,
+	&hl_routes_market,
+	&hl_routes_alerts,
 	&hl_routes_accounts,
 	&hl_routes_keys,
 	&hl_routes_servers,

@@ -3,7 +3,7 @@
  * Errors are {"code":…,"detail":"…"}; what the original's framework checks before its handlers run (JSON, types, ids,
  * numbers in the query) is 422 with a list of {type, loc, msg} as detail. URLs and platforms are judged by its handlers:
  * 400. */
-#include "api/dialects/cs2cap.h"
+#include "api/dialects/cs2cap_alerts.h"
 
 #include "api/auth.h"
 #include "api/resources.h"
@@ -276,6 +276,7 @@ void hl_cs2cap_pagination_write(struct hl_call *c, struct hl_jsonw *w, size_t n,
 static const struct hl_routes *const tables[] = {
 	&hl_routes_cs2cap_webhooks,
 	&hl_routes_cs2cap_deliveries,
+	&hl_routes_cs2cap_alerts,
 };
 struct hl_mount hl_mount_cs2cap = {
 	.prefixes = { "/account", "/v1/account" }, .dialect = HL_DIALECT_CS2CAP, .credentials = HL_CREDENTIAL_BEARER,

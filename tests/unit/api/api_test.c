@@ -217,7 +217,11 @@ int setup(void **state)
 	if (hl_dispatcher_open(&f->dispatcher, &f->loop, &o, &err))
 		fail_msg("dispatcher: %s", err.text);
 	assert_int_equal(hl_service_open(&f->service, f->dispatcher, NULL, &err), 0);
-	struct hl_api_options ao = { .dispatcher = f->dispatcher, .service = f->service, .version = "1.2.3" };
+	if (hl_alerts_open(&f->alerts, f->dispatcher, &err))
+		fail_msg("alerts: %s", err.text);
+	struct hl_api_options ao = {
+		.dispatcher = f->dispatcher, .service = f->service, .alerts = f->alerts, .version = "1.2.3",
+	};
 	assert_int_equal(hl_api_create(&f->api, &ao, &err), 0);
 	f->server = listen_on(f, false, &f->port);
 	f->control = listen_on(f, true, &f->control_port);
@@ -232,7 +236,7 @@ int setup(void **state)
 int teardown(void **state)
 {
 	struct fixture *f = *state;
-	bool closed[4] = { false };
+	bool closed[5] = { false };
 	forget(f);
 	hl_api_drain(f->api);
 	hl_api_remove_server(f->api, f->server);
@@ -241,8 +245,10 @@ int teardown(void **state)
 	hl_server_close(f->control, set_flag, &closed[1]);
 	hl_service_close(f->service, set_flag, &closed[2]);
 	assert_true(loop_until(&f->loop, &closed[2], 5000));
-	hl_dispatcher_close(f->dispatcher, 0, set_flag, &closed[3]);
-	for (int i = 0; i < 4; i++)
+	hl_alerts_close(f->alerts, set_flag, &closed[3]);
+	assert_true(loop_until(&f->loop, &closed[3], 5000));
+	hl_dispatcher_close(f->dispatcher, 0, set_flag, &closed[4]);
+	for (int i = 0; i < 5; i++)
 		assert_true(loop_until(&f->loop, &closed[i], 5000));
 	hl_api_destroy(f->api);
 	loop_fini(&f->loop);

@@ -26,6 +26,7 @@ struct fixture {
 	uv_loop_t loop;
 	struct hl_dispatcher *dispatcher;
 	struct hl_service *service;
+	struct hl_alerts *alerts;
 	struct hl_api *api;
 	struct hl_server *server;   /* public */
 	struct hl_server *control;  /* trusted */
