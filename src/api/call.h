@@ -69,6 +69,7 @@ struct hl_call {
 	/* a handler's own, for its callbacks */
 	uint64_t number;
 	bool flag;
+	const char *text;                /* a literal to answer with */
 	struct hl_answer *answer;        /* an idempotency key held, see hl_call_hold; free again when the call ends */
 };
 

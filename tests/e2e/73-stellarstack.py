@@ -183,15 +183,15 @@ class Deliveries(Case):
 
     def test_a_page_of_large_events_is_cut(self):
         w = self.hook(self.url("ok"))
-        for i in range(20):
+        for i in range(6):
             self.native.publish("server.started", {"i": i, "large": "x" * 1000000})
         seen, pages = [], []
-        while len(seen) < 20:
-            got = self.history(w, "?limit=20&offset=%d" % len(seen))
-            self.assertEqual((got["total"], got["offset"]), (20, len(seen)))
+        while len(seen) < 6:
+            got = self.history(w, "?limit=6&offset=%d" % len(seen))
+            self.assertEqual((got["total"], got["offset"]), (6, len(seen)))
             seen += [d["payload"]["data"]["i"] for d in got["deliveries"]]
             pages.append((got["limit"], len(got["deliveries"])))
-        self.assertEqual((seen, pages), (list(range(19, -1, -1)), [(17, 17), (20, 3)]))
+        self.assertEqual((seen, pages), ([5, 4, 3, 2, 1, 0], [(5, 5), (6, 1)]))
 
     def test_object(self):
         game = self.game()

@@ -3,6 +3,7 @@
  * objects in the last turn; one that was deleted on the way is left out. */
 #include "api/dialects/dialect.h"
 
+#include "api/auth.h"
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -89,6 +90,18 @@ int hl_dialect_read_types(struct hl_call *c, struct hl_reader *r, const struct h
 	return HL_OK;
 }
 
+int hl_dialect_read_known_types(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f, struct hl_webhook *w)
+{
+	struct hl_dialect_types t;
+	int rc = hl_dialect_read_types(c, r, f, NULL, &t);
+	if (!rc && t.n_unknown)
+		rc = hl_read_fail(r, f, "\"%.*s\" is not a known event type", (int)HL_MIN(t.unknown[0].len, (size_t)100),
+				t.unknown[0].ptr);
+	w->event_types = t.v;
+	w->n_event_types = t.n;
+	return rc;
+}
+
 /* ---- objects ------------------------------------------------------------------------------------------------------ */
 
 int hl_dialect_webhook_numbered(struct hl_call *c, uint64_t number, struct hl_webhook *out)
@@ -115,6 +128,29 @@ int hl_dialect_delivery(struct hl_call *c, size_t i, struct hl_delivery *out)
 	return !rc && (int)out->dialect != c->mount->dialect ? HL_ENOTFOUND : rc;
 }
 
+/* false: answered. */
+static bool found(struct hl_call *c, int rc)
+{
+	if (rc)
+		hl_call_fail(c, rc == HL_ESYNTAX ? HL_ENOTFOUND : rc, NULL);
+	return !rc;
+}
+
+bool hl_dialect_find_webhook(struct hl_call *c, size_t i, struct hl_webhook *out)
+{
+	return found(c, hl_dialect_webhook(c, i, out));
+}
+
+bool hl_dialect_find_delivery(struct hl_call *c, size_t i, struct hl_delivery *out)
+{
+	return found(c, hl_dialect_delivery(c, i, out));
+}
+
+struct hl_str hl_dialect_failure(const struct hl_delivery *v)
+{
+	return v->last_error.len ? v->last_error : hl_str_from(hl_class_sentence(v->last_class));
+}
+
 hl_ms_t hl_dialect_next_at(struct hl_call *c, const struct hl_delivery *v)
 {
 	struct hl_webhook w;
@@ -131,6 +167,74 @@ void hl_dialect_snapshot(struct hl_call *c, const struct hl_delivery *v, struct 
 {
 	if (hl_webhook_get_revision(c->api->dispatcher, c->account, v->webhook, v->webhook_revision, out))
 		*out = (struct hl_webhook){ .number = v->webhook, .account = v->account, .dialect = v->dialect };
+}
+
+/* ---- changes ------------------------------------------------------------------------------------------------------ */
+
+void hl_dialect_create(struct hl_call *c, struct hl_webhook *w, unsigned success, hl_write write)
+{
+	struct hl_err err = { .code = 0 };
+	const struct hl_tier *tier = hl_auth_tier(c);
+	if (!tier->webhooks) {
+		hl_call_problem_kind(c, HL_PROBLEM_NOT_IN_TIER);
+		return;
+	}
+	w->account = c->account;
+	w->dialect = (enum hl_dialect)c->mount->dialect;
+	int rc = hl_webhook_create(c->api->dispatcher, w, HL_STR(""), tier->max_webhooks, hl_call_expect(c, success, write),
+			hl_call_webhook_changed, c, &err);
+	if (rc)
+		hl_call_fail(c, rc, &err);
+}
+
+void hl_dialect_update(struct hl_call *c, const struct hl_webhook *now, uint32_t fields, const struct hl_webhook *values,
+		hl_write write)
+{
+	struct hl_err err = { .code = 0 };
+	if (!fields) {
+		write(c, now, HL_STR(""));
+		hl_call_send(c, 200);
+		return;
+	}
+	hl_call_expect(c, 200, write);
+	int rc = hl_webhook_update(c->api->dispatcher, c->account, now->number, fields, values, hl_call_webhook_changed, c, &err);
+	if (rc)
+		hl_call_fail(c, rc, &err);
+}
+
+void hl_dialect_rotate(struct hl_call *c, uint32_t webhook, hl_write write)
+{
+	struct hl_err err = { .code = 0 };
+	int rc = hl_webhook_rotate(c->api->dispatcher, c->account, webhook, UINT32_MAX, HL_STR(""), hl_call_expect(c, 200, write),
+			hl_call_webhook_changed, c, &err);
+	if (rc)
+		hl_call_fail(c, rc, &err);
+}
+
+static void deleted(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *r)
+{
+	struct hl_call *c = data;
+	(void)r;
+	if (status) {
+		hl_call_fail(c, status, err);
+		return;
+	}
+	if (!c->text) {
+		hl_call_send_empty(c, 204);
+		return;
+	}
+	hl_buf_reset(&c->out);
+	hl_buf_cstr(&c->out, c->text);
+	hl_call_send(c, 200);
+}
+
+void hl_dialect_delete(struct hl_call *c, uint32_t webhook, bool drop_history, const char *text)
+{
+	struct hl_err err = { .code = 0 };
+	c->text = text;
+	int rc = hl_webhook_delete(c->api->dispatcher, c->account, webhook, drop_history, deleted, c, &err);
+	if (rc)
+		hl_call_fail(c, rc, &err);
 }
 
 /* ---- listings ----------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,11 @@
 /* Scopes of dialect routes: who may change may look as well. */
 enum { HL_MAY_READ = HL_SCOPE_READ | HL_SCOPE_MANAGE, HL_MAY_CHANGE = HL_SCOPE_MANAGE };
 
+enum {
+	HL_DIALECT_URL_MAX = 2048,          /* bytes; dialect aboutyou allows HL_URL_MAX */
+	HL_DIALECT_PAGE_BYTES = 4 << 20,    /* of payloads, about, after which a page ends */
+};
+
 /* ---- errors ------------------------------------------------------------------------------------------------------- */
 
 /* An error in the dialect's own words, through its writer: p.status and p.code are these, p.detail the text. Ends the call.
@@ -41,6 +46,9 @@ struct hl_dialect_types {
  * (NULL = none) turns other spellings into a catalogue name: NULL-ptr answer = leave it. */
 HL_MUST_CHECK int hl_dialect_read_types(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f,
 		struct hl_str (*spell)(struct hl_arena *a, struct hl_str text), struct hl_dialect_types *out);
+/* The same for dialects that refuse unknown ones like any wrong value; sets w->event_types. */
+HL_MUST_CHECK int hl_dialect_read_known_types(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f,
+		struct hl_webhook *w);
 /* The dialect's catalogue by name; borrowed. Its category: dialect_categories[c->mount->dialect]. */
 HL_MUST_CHECK int hl_dialect_catalogue(struct hl_call *c, const struct hl_event_type **out, size_t *out_n);
 
@@ -52,6 +60,9 @@ HL_MUST_CHECK int hl_dialect_webhook(struct hl_call *c, size_t i, struct hl_webh
 HL_MUST_CHECK int hl_dialect_delivery(struct hl_call *c, size_t i, struct hl_delivery *out);
 /* The same for a webhook by number (dialect aboutyou). */
 HL_MUST_CHECK int hl_dialect_webhook_numbered(struct hl_call *c, uint64_t number, struct hl_webhook *out);
+/* The same for dialects in which what is no UUID is as unknown as a foreign one. false: answered (404). */
+bool hl_dialect_find_webhook(struct hl_call *c, size_t i, struct hl_webhook *out);
+bool hl_dialect_find_delivery(struct hl_call *c, size_t i, struct hl_delivery *out);
 
 /* When a delivery is attempted next, as its owner should see it: 0 when it has ended or its webhook does not deliver; not
  * before the probe while the webhook is parked. */
@@ -59,6 +70,21 @@ hl_ms_t hl_dialect_next_at(struct hl_call *c, const struct hl_delivery *v);
 /* Where and how it was sent: the webhook as it was for the latest attempt (before any: at publish). When those rows have
  * gone, name and url are "". */
 void hl_dialect_snapshot(struct hl_call *c, const struct hl_delivery *v, struct hl_webhook *out);
+
+/* What went wrong with the latest attempt, for people; "" when nothing did. */
+struct hl_str hl_dialect_failure(const struct hl_delivery *v);
+
+/* ---- changes: each ends the call, at once or when it is durable ----------------------------------------------------- */
+
+/* Makes *w, whose account and dialect are set here, if the tier includes webhooks: `success` with what `write` says. */
+void hl_dialect_create(struct hl_call *c, struct hl_webhook *w, unsigned success, hl_write write);
+/* 200 with what `write` says of the changed webhook; of the one there is when nothing was given (fields 0). */
+void hl_dialect_update(struct hl_call *c, const struct hl_webhook *now, uint32_t fields, const struct hl_webhook *values,
+		hl_write write);
+/* A new secret, told by `write`: 200. */
+void hl_dialect_rotate(struct hl_call *c, uint32_t webhook, hl_write write);
+/* 200 with a literal, or 204 (text NULL). */
+void hl_dialect_delete(struct hl_call *c, uint32_t webhook, bool drop_history, const char *text);
 
 /* ---- listings ----------------------------------------------------------------------------------------------------- */
 

@@ -77,14 +77,6 @@ static unsigned write_error(struct hl_call *c, const struct hl_problem *p)
 	return status;
 }
 
-bool hl_stellarstack_webhook(struct hl_call *c, struct hl_webhook *out)
-{
-	int rc = hl_dialect_webhook(c, 0, out);
-	if (rc)
-		hl_call_fail(c, rc == HL_ESYNTAX ? HL_ENOTFOUND : rc, NULL);
-	return !rc;
-}
-
 /* ---- the object --------------------------------------------------------------------------------------------------- */
 
 /* serverId and server: both null when the server is gone. */

@@ -19,8 +19,6 @@ void hl_stellarstack_issue_end(struct hl_stellarstack_issues *s, struct hl_str m
 /* The answer is complete; n ≥ 1. Nothing is sent. */
 void hl_stellarstack_issues_end(struct hl_stellarstack_issues *s);
 
-/* The webhook in the path. false: answered; a malformed id is as unknown as a foreign one. */
-bool hl_stellarstack_webhook(struct hl_call *c, struct hl_webhook *out);
 /* Members of the webhook into an open object. */
 void hl_stellarstack_webhook_members(struct hl_call *c, struct hl_jsonw *w, const struct hl_webhook *v);
 

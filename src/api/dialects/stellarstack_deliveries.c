@@ -2,7 +2,7 @@
  *
  * A delivery is shown with the plain event and the answer to its latest attempt: status and body, or, when there was no
  * whole answer, what went wrong instead of a body. Payloads are built when they are asked for, so a page of large events
- * is cut short at PAGE_BYTES_MAX; its `limit` says so.
+ * is cut short at HL_DIALECT_PAGE_BYTES; its `limit` says so.
  *
  * Trying again makes a new delivery, sends it at once whatever the webhook's state, and answers when its attempt has
  * ended; testing does the same and leaves nothing behind. Both are the library's direct requests: a request that waits
@@ -18,7 +18,7 @@
 #include "base/defs.h"
 #include "base/str.h"
 
-enum { LIMIT_USUAL = 50, LIMIT_MAX = 100, DETAILS_N = 10, PAGE_BYTES_MAX = 16 << 20 };
+enum { LIMIT_USUAL = 50, LIMIT_MAX = 100, DETAILS_N = 10 };
 
 /* ---- the object --------------------------------------------------------------------------------------------------- */
 
@@ -64,7 +64,7 @@ static void write_response(struct hl_call *c, struct hl_jsonw *w, const struct h
 	size_t n = 0;
 	hl_jsonw_key(w, "response");
 	if (!is_answer(v->last_class))
-		hl_jsonw_str(w, v->last_error.len ? v->last_error : hl_str_from(hl_class_sentence(v->last_class)));
+		hl_jsonw_str(w, hl_dialect_failure(v));
 	else if (!hl_delivery_attempts(c->api->dispatcher, c->account, v->number, &attempts, &n) && n)
 		hl_jsonw_str(w, attempts[n - 1].response_body);
 	else
@@ -130,7 +130,7 @@ static void detailed(void *data, int status, const struct hl_delivery *v, size_t
 static void details(struct hl_call *c)
 {
 	struct hl_webhook webhook;
-	if (!hl_stellarstack_webhook(c, &webhook))
+	if (!hl_dialect_find_webhook(c, 0, &webhook))
 		return;
 	c->page = (struct hl_page){ .limit = DETAILS_N };
 	int rc = begin_list(c, webhook.number, detailed);
@@ -151,7 +151,7 @@ static void listed(void *data, int status, const struct hl_delivery *v, size_t n
 	hl_jsonw_object(&w);
 	hl_jsonw_key(&w, "deliveries");
 	hl_jsonw_array(&w);
-	for (; i < n && c->out.len < PAGE_BYTES_MAX; i++)
+	for (; i < n && c->out.len < HL_DIALECT_PAGE_BYTES; i++)
 		write_whole(c, &w, &v[i]);
 	hl_jsonw_array_end(&w);
 	hl_jsonw_key(&w, "total");
@@ -170,7 +170,7 @@ static void list(struct hl_call *c)
 	struct hl_query q[] = { { "limit" }, { "offset" } };
 	struct hl_webhook webhook;
 	int64_t limit = LIMIT_USUAL, offset = 0;
-	if (!hl_query_read(c, q, HL_ARRAY_LEN(q)) || !hl_stellarstack_webhook(c, &webhook))
+	if (!hl_query_read(c, q, HL_ARRAY_LEN(q)) || !hl_dialect_find_webhook(c, 0, &webhook))
 		return;
 	if (hl_dialect_integer(&q[0], &limit) || limit < 1)
 		limit = LIMIT_USUAL;
@@ -189,7 +189,7 @@ static void list(struct hl_call *c)
 static bool find(struct hl_call *c, struct hl_delivery *out)
 {
 	struct hl_webhook webhook;
-	if (!hl_stellarstack_webhook(c, &webhook))
+	if (!hl_dialect_find_webhook(c, 0, &webhook))
 		return false;
 	int rc = hl_dialect_delivery(c, 1, out);
 	if (rc == HL_ENOTFOUND || rc == HL_ESYNTAX || (!rc && out->webhook != webhook.number)) {
@@ -277,7 +277,7 @@ static void test(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
 	struct hl_webhook webhook;
-	if (!hl_stellarstack_webhook(c, &webhook))
+	if (!hl_dialect_find_webhook(c, 0, &webhook))
 		return;
 	int rc = hl_webhook_test(c->api->dispatcher, c->account, webhook.number, HL_STR(""), HL_STR(""), tested, c, &err);
 	if (rc)

@@ -5,13 +5,10 @@
  * say on the URL. Deleting takes the history along. */
 #include "api/dialects/stellarstack.h"
 
-#include "api/auth.h"
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "http/url.h"
-
-enum { URL_BYTES_MAX = 2048 };
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
@@ -82,8 +79,8 @@ static void read_url(struct input *in, bool required)
 		return;
 	if (hl_json_string(a, v, false, &in->w.url) || hl_url_parse(in->w.url, a, &url, NULL))
 		issue(in, "url", SIZE_MAX, "invalid_string", "Invalid url");
-	else if (in->w.url.len > URL_BYTES_MAX)
-		issue(in, "url", SIZE_MAX, "too_big", "String must contain at most %d character(s)", URL_BYTES_MAX);
+	else if (in->w.url.len > HL_DIALECT_URL_MAX)
+		issue(in, "url", SIZE_MAX, "too_big", "String must contain at most %d character(s)", HL_DIALECT_URL_MAX);
 	in->fields |= HL_WF_URL;
 }
 
@@ -308,64 +305,26 @@ static void list(struct hl_call *c)
 
 static void create(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct input in;
-	const struct hl_tier *tier = hl_auth_tier(c);
-	if (!tier->webhooks) {
-		hl_call_problem_kind(c, HL_PROBLEM_NOT_IN_TIER);
-		return;
-	}
 	if (!read_body(&in, c, true) || !check_events(&in) || !check_server(&in))
 		return;
-	in.w.account = c->account;
-	in.w.dialect = HL_DIALECT_STELLARSTACK;
 	in.w.format = HL_FORMAT_DISCORD;
-	int rc = hl_webhook_create(c->api->dispatcher, &in.w, HL_STR(""), tier->max_webhooks, hl_call_expect(c, 201, write_one),
-			hl_call_webhook_changed, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	hl_dialect_create(c, &in.w, 201, write_one);
 }
 
 static void patch(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook now;
 	struct input in;
-	if (!read_body(&in, c, false) || !hl_stellarstack_webhook(c, &now) || !check_events(&in))
-		return;
-	if (!in.fields) {
-		write_one(c, &now, HL_STR(""));
-		hl_call_send(c, 200);
-		return;
-	}
-	hl_call_expect(c, 200, write_one);
-	int rc = hl_webhook_update(c->api->dispatcher, c->account, now.number, in.fields, &in.w, hl_call_webhook_changed, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
-}
-
-static void deleted(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *r)
-{
-	struct hl_call *c = data;
-	(void)r;
-	if (status) {
-		hl_call_fail(c, status, err);
-		return;
-	}
-	hl_buf_reset(&c->out);
-	hl_buf_cstr(&c->out, "{\"success\":true}");
-	hl_call_send(c, 200);
+	if (read_body(&in, c, false) && hl_dialect_find_webhook(c, 0, &now) && check_events(&in))
+		hl_dialect_update(c, &now, in.fields, &in.w, write_one);
 }
 
 static void delete(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook v;
-	if (!hl_stellarstack_webhook(c, &v))
-		return;
-	int rc = hl_webhook_delete(c->api->dispatcher, c->account, v.number, true, deleted, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	if (hl_dialect_find_webhook(c, 0, &v))
+		hl_dialect_delete(c, v.number, true, "{\"success\":true}");
 }
 
 static const struct hl_route routes[] = {
