@@ -7,7 +7,8 @@
 
 /* Judges an opened environment. fresh: it holds nothing at all. On a fresh one with `create`, writes the format record. In a
  * write transaction an older format becomes HL_FORMAT_VERSION; out->version is what was found.
- * HL_EVERSION (another program's, newer, or older and only read), HL_EKEY (names --rekey), HL_ENOTFOUND (fresh and not to be created). */
+ * HL_EVERSION (another program's, newer, or older and only read), HL_EKEY (names --rekey), HL_ENOTFOUND (fresh and not to be
+ * created). */
 HL_MUST_CHECK int hl_meta_gate(struct hl_txn *txn, bool fresh, const struct hl_seal_key *key, const struct hl_env *env,
 		struct hl_format_row *out, struct hl_err *err);
 /* Whether `key` is the store's: compares the id, then opens the check value. */
