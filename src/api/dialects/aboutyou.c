@@ -115,17 +115,6 @@ static bool find(struct hl_call *c, struct hl_webhook *out)
 	return rc == HL_OK;
 }
 
-static int read_events(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f, struct hl_webhook *out)
-{
-	struct hl_dialect_types t;
-	int rc = hl_dialect_read_types(c, r, f, NULL, &t);
-	if (!rc && t.n_unknown)
-		rc = hl_read_fail(r, f, "\"%.*s\" is not a known event", (int)HL_MIN(t.unknown[0].len, (size_t)80), t.unknown[0].ptr);
-	out->event_types = t.v;
-	out->n_event_types = t.n;
-	return rc;
-}
-
 /* null clears the description and leaves everything else as it is. */
 static int read_members(struct hl_call *c, struct hl_reader *r, bool create, struct hl_webhook *out, uint32_t *out_fields)
 {
@@ -138,7 +127,7 @@ static int read_members(struct hl_call *c, struct hl_reader *r, bool create, str
 	};
 	bool enabled = true;
 	int rc = hl_read_object(r, c->body, false, f, create ? ENABLED : N);
-	if (rc || (rc = read_events(c, r, &f[EVENTS], out)) || (rc = hl_read_text(r, &f[URL], HL_URL_MAX, &out->url)) ||
+	if (rc || (rc = hl_dialect_read_known_types(c, r, &f[EVENTS], out)) || (rc = hl_read_text(r, &f[URL], HL_URL_MAX, &out->url)) ||
 			(rc = hl_read_text(r, &f[DESCRIPTION], HL_DESCRIPTION_MAX, &out->description)))
 		return rc;
 	if (hl_dialect_given(&f[ENABLED]) && (rc = hl_read_bool(r, &f[ENABLED], &enabled)))
@@ -184,19 +173,13 @@ static void create(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
 	struct hl_reader r = hl_call_reader(c, &err);
-	const struct hl_tier *tier = hl_auth_tier(c);
-	struct hl_webhook w = { .account = c->account, .dialect = HL_DIALECT_ABOUTYOU, .strict = true };
+	struct hl_webhook w = { .strict = true };
 	uint32_t fields;
-	if (!tier->webhooks) {
-		hl_call_problem_kind(c, HL_PROBLEM_NOT_IN_TIER);
-		return;
-	}
 	int rc = read_members(c, &r, true, &w, &fields);
-	if (!rc)
-		rc = hl_webhook_create(c->api->dispatcher, &w, HL_STR(""), tier->max_webhooks, hl_call_expect(c, 200, write_one),
-				hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
+	else
+		hl_dialect_create(c, &w, 200, write_one);
 }
 
 static void get(struct hl_call *c)
@@ -216,30 +199,18 @@ static void patch(struct hl_call *c)
 	uint32_t fields;
 	if (!find(c, &now))
 		return;
-	uint32_t number = now.number;
 	int rc = read_members(c, &r, false, &w, &fields);
-	if (!rc && !fields) {
-		write_one(c, &now, HL_STR(""));
-		hl_call_send(c, 200);
-		return;
-	}
-	hl_call_expect(c, 200, write_one);
-	if (!rc)
-		rc = hl_webhook_update(c->api->dispatcher, c->account, number, fields, &w, hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
+	else
+		hl_dialect_update(c, &now, fields, &w, write_one);
 }
 
 static void delete(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook v;
-	if (!find(c, &v))
-		return;
-	hl_call_expect(c, 204, NULL);
-	int rc = hl_webhook_delete(c->api->dispatcher, c->account, v.number, false, hl_call_webhook_changed, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	if (find(c, &v))
+		hl_dialect_delete(c, v.number, false, NULL);
 }
 
 static const struct hl_route routes[] = {

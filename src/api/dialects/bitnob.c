@@ -10,14 +10,11 @@
  *   the tier allows no more webhooks                                                        403: 409 speaks of keys here */
 #include "api/dialects/bitnob.h"
 
-#include "api/auth.h"
 #include "api/resources.h"
 #include "base/check.h"
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
-
-enum { URL_MAX = 2048 };
 
 /* ---- errors ------------------------------------------------------------------------------------------------------- */
 
@@ -205,15 +202,6 @@ static struct hl_str write_rotated(void *data, const void *object, struct hl_str
 	return hl_buf_all(&c->out);
 }
 
-/* The webhook of the path; what is no id is as unknown as one of somebody else. false: answered. */
-static bool find(struct hl_call *c, struct hl_webhook *out)
-{
-	int rc = hl_dialect_webhook(c, 0, out);
-	if (rc)
-		hl_call_fail(c, rc == HL_ESYNTAX ? HL_ENOTFOUND : rc, NULL);
-	return !rc;
-}
-
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
 static int read_name(struct hl_reader *r, const struct hl_json_field *f, struct hl_webhook *w)
@@ -226,21 +214,9 @@ static int read_name(struct hl_reader *r, const struct hl_json_field *f, struct 
 
 static int read_url(struct hl_reader *r, const struct hl_json_field *f, struct hl_webhook *w)
 {
-	int rc = hl_read_text(r, f, URL_MAX, &w->url);
+	int rc = hl_read_text(r, f, HL_DIALECT_URL_MAX, &w->url);
 	if (!rc && !w->url.len)
 		rc = hl_read_fail(r, f, "must not be empty");
-	return rc;
-}
-
-static int read_types(struct hl_call *c, struct hl_reader *r, const struct hl_json_field *f, struct hl_webhook *w)
-{
-	struct hl_dialect_types types;
-	int rc = hl_dialect_read_types(c, r, f, NULL, &types);
-	if (!rc && types.n_unknown)
-		rc = hl_read_fail(r, f, "\"%.*s\" is not in the list of event types", (int)HL_MIN(types.unknown[0].len, (size_t)100),
-				types.unknown[0].ptr);
-	w->event_types = types.v;
-	w->n_event_types = types.n;
 	return rc;
 }
 
@@ -268,7 +244,7 @@ static int read_webhook(struct hl_call *c, struct hl_reader *r, bool create, str
 	}
 	if (!rc && hl_dialect_given(&f[TYPES])) {
 		*fields |= HL_WF_EVENT_TYPES;
-		rc = read_types(c, r, &f[TYPES], w);
+		rc = hl_dialect_read_known_types(c, r, &f[TYPES], w);
 	}
 	return rc;
 }
@@ -305,25 +281,19 @@ static void create(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
 	struct hl_reader r = hl_call_reader(c, &err);
-	struct hl_webhook w = { .account = c->account, .dialect = HL_DIALECT_BITNOB, .https_only = true };
-	const struct hl_tier *tier = hl_auth_tier(c);
+	struct hl_webhook w = { .https_only = true };
 	uint32_t fields;
-	if (!tier->webhooks) {
-		hl_call_problem_kind(c, HL_PROBLEM_NOT_IN_TIER);
-		return;
-	}
 	int rc = read_webhook(c, &r, true, &w, &fields);
-	if (!rc)
-		rc = hl_webhook_create(c->api->dispatcher, &w, HL_STR(""), tier->max_webhooks, hl_call_expect(c, 201, write_webhook),
-				hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
+	else
+		hl_dialect_create(c, &w, 201, write_webhook);
 }
 
 static void get(struct hl_call *c)
 {
 	struct hl_webhook v;
-	if (!find(c, &v))
+	if (!hl_dialect_find_webhook(c, 0, &v))
 		return;
 	write_webhook(c, &v, HL_STR(""));
 	hl_call_send(c, 200);
@@ -335,44 +305,27 @@ static void patch(struct hl_call *c)
 	struct hl_reader r = hl_call_reader(c, &err);
 	struct hl_webhook now, w = { .account = c->account };
 	uint32_t fields;
-	if (!find(c, &now))
+	if (!hl_dialect_find_webhook(c, 0, &now))
 		return;
 	int rc = read_webhook(c, &r, false, &w, &fields);
-	if (!rc && !fields) {
-		write_webhook(c, &now, HL_STR(""));
-		hl_call_send(c, 200);
-		return;
-	}
-	hl_call_expect(c, 200, write_webhook);
-	if (!rc)
-		rc = hl_webhook_update(c->api->dispatcher, c->account, now.number, fields, &w, hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
+	else
+		hl_dialect_update(c, &now, fields, &w, write_webhook);
 }
 
 static void delete(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook v;
-	if (!find(c, &v))
-		return;
-	hl_call_expect(c, 204, NULL);
-	int rc = hl_webhook_delete(c->api->dispatcher, c->account, v.number, false, hl_call_webhook_changed, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	if (hl_dialect_find_webhook(c, 0, &v))
+		hl_dialect_delete(c, v.number, false, NULL);
 }
 
 static void rotate(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook v;
-	if (!find(c, &v))
-		return;
-	hl_call_expect(c, 200, write_rotated);
-	int rc = hl_webhook_rotate(c->api->dispatcher, c->account, v.number, UINT32_MAX, HL_STR(""), NULL, hl_call_webhook_changed,
-			c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	if (hl_dialect_find_webhook(c, 0, &v))
+		hl_dialect_rotate(c, v.number, write_rotated);
 }
 
 static const struct hl_route routes[] = {

@@ -8,10 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum {
-	ATTEMPTS_USUAL = 49,         /* of an hourly schedule over 48 hours */
-	PAGE_BYTES = 4 << 20,        /* of messages in one page; a page has at least one */
-};
+enum { ATTEMPTS_USUAL = 49 }; /* of an hourly schedule over 48 hours */
 
 /* ---- event types -------------------------------------------------------------------------------------------------- */
 
@@ -108,7 +105,6 @@ static void twice(struct hl_jsonw *w, const char *name, const char *alias, struc
 
 static void write_event(struct hl_call *c, struct hl_jsonw *w, const struct hl_delivery *v, struct hl_str payload)
 {
-	struct hl_str error = v->last_error.len ? v->last_error : hl_str_from(hl_class_sentence(v->last_class));
 	hl_jsonw_object(w);
 	hl_jsonw_key(w, "object");
 	hl_jsonw_cstr(w, "webhook_event");
@@ -127,7 +123,7 @@ static void write_event(struct hl_call *c, struct hl_jsonw *w, const struct hl_d
 	hl_jsonw_key(w, "http_status_code");
 	hl_jsonw_u64(w, v->last_http_status);
 	hl_jsonw_key(w, "error_message");
-	hl_jsonw_str(w, v->last_class == HL_CLASS_NONE ? HL_STR("") : error);
+	hl_jsonw_str(w, hl_dialect_failure(v));
 	hl_jsonw_key(w, "payload");
 	hl_jsonw_raw(w, payload);
 	time_unless_0(w, "next_attempt_at", hl_dialect_next_at(c, v));
@@ -163,7 +159,7 @@ static int fit(struct hl_call *c, const struct hl_delivery *v, size_t n, struct 
 		if (rc)
 			return rc;
 		bytes += payloads[i].len;
-		if (k && bytes > PAGE_BYTES)
+		if (k && bytes > HL_DIALECT_PAGE_BYTES)
 			break;
 	}
 	*from = c->page.after ? n - k : 0;
@@ -234,21 +230,12 @@ static void list(struct hl_call *c)
 
 /* ---- one ---------------------------------------------------------------------------------------------------------- */
 
-/* false: answered. */
-static bool find(struct hl_call *c, struct hl_delivery *out)
-{
-	int rc = hl_dialect_delivery(c, 0, out);
-	if (rc)
-		hl_call_fail(c, rc == HL_ESYNTAX ? HL_ENOTFOUND : rc, NULL);
-	return !rc;
-}
-
 static void get(struct hl_call *c)
 {
 	struct hl_delivery v;
 	struct hl_str payload;
 	struct hl_jsonw w;
-	if (!find(c, &v))
+	if (!hl_dialect_find_delivery(c, 0, &v))
 		return;
 	int rc = payload_of(c, &v, &payload);
 	if (rc) {
@@ -284,7 +271,7 @@ static void retry(struct hl_call *c)
 {
 	struct hl_err err = { .code = 0 };
 	struct hl_delivery v;
-	if (!find(c, &v))
+	if (!hl_dialect_find_delivery(c, 0, &v))
 		return;
 	int rc = hl_delivery_retry(c->api->dispatcher, c->account, v.number, queued, c, &err);
 	if (rc)

@@ -243,13 +243,12 @@ const char *hl_cs2cap_status(enum hl_delivery_state s)
 
 void hl_cs2cap_error_write(struct hl_jsonw *w, const struct hl_delivery *v)
 {
-	struct hl_str why = v->last_error.len ? v->last_error : hl_str_from(hl_class_sentence(v->last_class));
 	if (v->state == HL_DELIVERY_CANCELLED)
 		hl_jsonw_cstr(w, v->last_class == HL_CLASS_DELETED ? "cancelled: webhook deleted" : "cancelled: by request");
 	else if (v->state == HL_DELIVERY_SUCCEEDED || v->last_class == HL_CLASS_NONE)
 		hl_jsonw_null(w);
 	else
-		hl_jsonw_str(w, why);
+		hl_jsonw_str(w, hl_dialect_failure(v));
 }
 
 void hl_cs2cap_pagination_write(struct hl_call *c, struct hl_jsonw *w, size_t n, uint64_t total)

@@ -6,8 +6,6 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { CS2CAP_URL_MAX = 2048 };
-
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 
 static void write_webhook(struct hl_call *c, struct hl_jsonw *w, const struct hl_webhook *v)
@@ -84,8 +82,8 @@ static int read_url(struct hl_reader *r, const struct hl_json_field *f, struct h
 	int rc = hl_read_text(r, f, SIZE_MAX, out);
 	if (rc)
 		return rc;
-	if (!out->len || out->len > CS2CAP_URL_MAX)
-		return hl_err_field(r->err, HL_EURL, "/url", "url must be an http or https URL of at most %d bytes", CS2CAP_URL_MAX);
+	if (!out->len || out->len > HL_DIALECT_URL_MAX)
+		return hl_err_field(r->err, HL_EURL, "/url", "url must be an http or https URL of at most %d bytes", HL_DIALECT_URL_MAX);
 	return HL_OK;
 }
 
@@ -164,14 +162,12 @@ static void create(struct hl_call *c)
 	if (!hl_cs2cap_may_use_webhooks(c))
 		return;
 	int rc = read_webhook(c, &r, true, &v, &fields);
-	v.dialect = HL_DIALECT_CS2CAP;
 	v.event_types = types;
 	v.n_event_types = HL_ARRAY_LEN(types);
-	if (!rc)
-		rc = hl_webhook_create(c->api->dispatcher, &v, HL_STR(""), hl_auth_tier(c)->max_webhooks,
-				hl_call_expect(c, 201, write_with_secret), hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
+	else
+		hl_dialect_create(c, &v, 201, write_with_secret);
 }
 
 static void patch(struct hl_call *c)
@@ -183,51 +179,26 @@ static void patch(struct hl_call *c)
 	if (!hl_cs2cap_may_use_webhooks(c) || !find(c, &now))
 		return;
 	int rc = read_webhook(c, &r, false, &v, &fields);
-	if (!rc && !fields) {
-		hl_dialect_error(c, 400, "BAD_REQUEST", "at least one of label, url, platform and is_active must be given");
-		return;
-	}
-	hl_call_expect(c, 200, write_bare);
-	if (!rc)
-		rc = hl_webhook_update(c->api->dispatcher, c->account, now.number, fields, &v, hl_call_webhook_changed, c, &err);
 	if (rc)
 		hl_call_fail(c, rc, &err);
-}
-
-static void deleted(void *data, int status, const struct hl_err *err, const struct hl_webhook_result *result)
-{
-	struct hl_call *c = data;
-	(void)result;
-	if (status) {
-		hl_call_fail(c, status, err);
-		return;
-	}
-	hl_buf_reset(&c->out);
-	hl_buf_cstr(&c->out, "{\"ok\":true}");
-	hl_call_send(c, 200);
+	else if (!fields)
+		hl_dialect_error(c, 400, "BAD_REQUEST", "at least one of label, url, platform and is_active must be given");
+	else
+		hl_dialect_update(c, &now, fields, &v, write_bare);
 }
 
 static void delete(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook now;
-	if (!hl_cs2cap_may_use_webhooks(c) || !find(c, &now))
-		return;
-	int rc = hl_webhook_delete(c->api->dispatcher, c->account, now.number, false, deleted, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	if (hl_cs2cap_may_use_webhooks(c) && find(c, &now))
+		hl_dialect_delete(c, now.number, false, "{\"ok\":true}");
 }
 
 static void rotate(struct hl_call *c)
 {
-	struct hl_err err = { .code = 0 };
 	struct hl_webhook now;
-	if (!hl_cs2cap_may_use_webhooks(c) || !find(c, &now))
-		return;
-	int rc = hl_webhook_rotate(c->api->dispatcher, c->account, now.number, UINT32_MAX, HL_STR(""),
-			hl_call_expect(c, 200, write_with_secret), hl_call_webhook_changed, c, &err);
-	if (rc)
-		hl_call_fail(c, rc, &err);
+	if (hl_cs2cap_may_use_webhooks(c) && find(c, &now))
+		hl_dialect_rotate(c, now.number, write_with_secret);
 }
 
 static const struct hl_route routes[] = {

@@ -148,6 +148,8 @@ bool hl_dialect_find_delivery(struct hl_call *c, size_t i, struct hl_delivery *o
 
 struct hl_str hl_dialect_failure(const struct hl_delivery *v)
 {
+	if (v->last_class == HL_CLASS_NONE)
+		return HL_STR("");
 	return v->last_error.len ? v->last_error : hl_str_from(hl_class_sentence(v->last_class));
 }
 
