@@ -2,6 +2,7 @@
 """The API of dialect bitnob against the real program: every route, its objects, cursors and idempotency keys, the deliveries its
 receivers get over TLS, and everything a client can do wrong, answered in this API's own shape."""
 import base64
+import datetime
 import hashlib
 import hmac
 import json
@@ -599,6 +600,22 @@ class Events(Base):
         until(lambda: self.ok(b.get("/events/" + waiting["id"]))["status"] == "delivered")
         self.assertEqual(len(self.events(b, 2)), 2)
         self.assertEqual(self.ok(b.get("/events/" + waiting["id"]))["attempts"], 2)
+
+    def test_a_retry_has_the_whole_schedule_again(self):
+        """What had failed for good is tried hourly for 48 hours once more when the retry fails too."""
+        api, b = self.account()
+        url = self.target("status/400")
+        self.create(b, url)
+        api.publish("wallet.created")
+        row = self.events(b, 1, "failed")[0]
+        self.tls.script["/" + url.split("/", 3)[3]] = "status/500"
+        self.ok(b.post("/events/%s/retry" % row["id"]))
+        row = until(lambda: [r for r in self.events(b, 1, "pending") if r["attempts"] == 2])[0]
+        at = {k: datetime.datetime.fromisoformat(row[k]).timestamp() for k in ("updated_at", "next_attempt_at")}
+        self.assertAlmostEqual(at["next_attempt_at"] - at["updated_at"], 3600, delta=2)
+        window = api.delivery(row["id"])
+        ends = datetime.datetime.fromisoformat(window["window_until"]).timestamp()
+        self.assertAlmostEqual(ends - at["updated_at"], 48 * 3600, delta=2)
 
     def test_more_attempts_than_the_schedule_has(self):
         """Retries by hand count: max_attempts is never less than what was made."""
