@@ -149,7 +149,7 @@ bool hl_query_id(struct hl_call *c, const struct hl_query *q, enum hl_id_kind ki
 
 /* ---- pages -------------------------------------------------------------------------------------------------------- */
 
-static uint32_t filter_hash(struct hl_call *c, const struct hl_query *q, size_t n)
+void hl_query_select(struct hl_call *c, const struct hl_query *q, size_t n)
 {
 	struct hl_buf text = { .data = NULL };
 	hl_call_route_name(c->mount, c->route, &text);
@@ -158,9 +158,20 @@ static uint32_t filter_hash(struct hl_call *c, const struct hl_query *q, size_t 
 		hl_buf_char(&text, '\0');
 		hl_buf_str(&text, q[i].value);
 	}
-	uint32_t hash = hl_page_cursor_filter(hl_service_cursor_key(c->api->service), hl_buf_all(&text));
+	c->filter = hl_page_cursor_filter(hl_service_cursor_key(c->api->service), hl_buf_all(&text));
 	hl_buf_fini(&text);
-	return hash;
+}
+
+bool hl_query_cursor(struct hl_call *c, const struct hl_query *q, struct hl_page_cursor *out)
+{
+	*out = (struct hl_page_cursor){ .number = 0 };
+	if (!q->seen)
+		return true;
+	int rc = hl_page_cursor_parse(hl_service_cursor_key(c->api->service), q->value, c->filter, out);
+	if (rc)
+		hl_call_bad_parameter(c, q->name, "%s", rc == HL_EMISMATCH ? "belongs to another list or other filters" :
+				"is not one of ours");
+	return !rc;
 }
 
 bool hl_query_page(struct hl_call *c, const struct hl_query *q, size_t n)
@@ -173,16 +184,10 @@ bool hl_query_page(struct hl_call *c, const struct hl_query *q, size_t n)
 		return false;
 	}
 	c->page = (struct hl_page){ .limit = (uint32_t)v };
-	c->filter = filter_hash(c, q, n - 2);
-	if (!cursor->seen)
-		return true;
 	struct hl_page_cursor at;
-	int rc = hl_page_cursor_parse(hl_service_cursor_key(c->api->service), cursor->value, c->filter, &at);
-	if (rc) {
-		hl_call_bad_parameter(c, "cursor", "%s", rc == HL_EMISMATCH ? "belongs to another list or other filters" :
-				"is not one of ours");
+	hl_query_select(c, q, n - 2);
+	if (!hl_query_cursor(c, cursor, &at))
 		return false;
-	}
 	if (at.newer)
 		c->page.after = at.number;
 	else
@@ -212,19 +217,26 @@ static void link_add(struct hl_call *c, struct hl_buf *out, const char *rel, con
 	hl_buf_fmt(out, "cursor=%s>; rel=\"%s\"", cursor, rel);
 }
 
-static void cursor_put(struct hl_call *c, struct hl_jsonw *w, struct hl_buf *link, const char *member, const char *rel,
-		bool newer, uint64_t number)
+void hl_page_cursor_member(struct hl_call *c, struct hl_jsonw *w, const char *member, bool newer, uint64_t number,
+		char text[HL_PAGE_CURSOR_CAP])
 {
-	char text[HL_PAGE_CURSOR_CAP];
 	struct hl_page_cursor cursor = { .newer = newer, .number = number, .filter = c->filter };
 	hl_jsonw_key(w, member);
+	text[0] = '\0';
 	if (!number) {
 		hl_jsonw_null(w);
 		return;
 	}
 	hl_page_cursor_format(hl_service_cursor_key(c->api->service), &cursor, text);
 	hl_jsonw_cstr(w, text);
-	if (c->request)
+}
+
+static void cursor_put(struct hl_call *c, struct hl_jsonw *w, struct hl_buf *link, const char *member, const char *rel,
+		bool newer, uint64_t number)
+{
+	char text[HL_PAGE_CURSOR_CAP];
+	hl_page_cursor_member(c, w, member, newer, number, text);
+	if (c->request && text[0])
 		link_add(c, link, rel, text);
 }
 

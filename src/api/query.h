@@ -32,6 +32,15 @@ void hl_page_begin(struct hl_call *c, struct hl_jsonw *w);
 void hl_page_end(struct hl_call *c, struct hl_jsonw *w, uint64_t first, uint64_t last, const struct hl_page_info *info);
 void hl_page_empty(struct hl_call *c);
 
+/* What pages of other shapes are made of. */
+/* Sets c->filter: the route, the account and these values select the rows. */
+void hl_query_select(struct hl_call *c, const struct hl_query *q, size_t n);
+/* A cursor of this list and these filters (select first); absent: number 0. */
+bool hl_query_cursor(struct hl_call *c, const struct hl_query *q, struct hl_page_cursor *out);
+/* Member with a cursor at that row, null for row 0; the text stays in `text`, "" for null. */
+void hl_page_cursor_member(struct hl_call *c, struct hl_jsonw *w, const char *member, bool newer, uint64_t number,
+		char text[HL_PAGE_CURSOR_CAP]);
+
 /* "%41+b" → "A b" (plus is a space in queries); ptr NULL: malformed. */
 struct hl_str hl_percent_decode(struct hl_arena *a, struct hl_str s, bool plus);
 

@@ -56,40 +56,10 @@ static unsigned write_error(struct hl_call *c, const struct hl_problem *p)
 
 /* ---- pages -------------------------------------------------------------------------------------------------------- */
 
-/* A cursor of this account, this list and these filters. */
-static uint32_t filter_hash(struct hl_call *c, const struct hl_query *q, size_t n)
-{
-	const uint8_t *key = hl_service_cursor_key(c->api->service);
-	struct hl_buf text = { .data = NULL };
-	hl_call_route_name(c->mount, c->route, &text);
-	hl_buf_fmt(&text, " %u", c->account);
-	for (size_t i = 0; i < n; i++) {
-		hl_buf_char(&text, '\0');
-		hl_buf_str(&text, q[i].value);
-	}
-	uint32_t hash = hl_page_cursor_filter(key, hl_buf_all(&text));
-	hl_buf_fini(&text);
-	return hash;
-}
-
-static bool read_cursor(struct hl_call *c, const struct hl_query *q, uint64_t *out_number)
-{
-	struct hl_page_cursor at;
-	if (!q->seen)
-		return true;
-	int rc = hl_page_cursor_parse(hl_service_cursor_key(c->api->service), q->value, c->filter, &at);
-	if (rc) {
-		hl_call_bad_parameter(c, q->name, "%s", rc == HL_EMISMATCH ? "is a cursor of another list or of other filters" :
-				"is not a cursor of this API");
-		return false;
-	}
-	*out_number = at.number;
-	return true;
-}
-
 bool hl_bitnob_page_read(struct hl_call *c, const struct hl_query *q, size_t n)
 {
 	enum { LIMIT, AFTER, BEFORE, FILTERS };
+	struct hl_page_cursor after, before;
 	int64_t limit = HL_BITNOB_PAGE_USUAL;
 	HL_CHECK(n >= FILTERS);
 	if (hl_dialect_integer(&q[LIMIT], &limit)) {
@@ -100,9 +70,14 @@ bool hl_bitnob_page_read(struct hl_call *c, const struct hl_query *q, size_t n)
 		hl_call_bad_parameter(c, q[AFTER].name, "does not go together with %s", q[BEFORE].name);
 		return false;
 	}
-	c->page = (struct hl_page){ .limit = (uint32_t)HL_MIN(HL_MAX(limit, (int64_t)1), (int64_t)HL_BITNOB_PAGE_MAX) };
-	c->filter = filter_hash(c, q + FILTERS, n - FILTERS);
-	return read_cursor(c, &q[AFTER], &c->page.before) && read_cursor(c, &q[BEFORE], &c->page.after);
+	hl_query_select(c, q + FILTERS, n - FILTERS);
+	if (!hl_query_cursor(c, &q[AFTER], &after) || !hl_query_cursor(c, &q[BEFORE], &before))
+		return false;
+	c->page = (struct hl_page){
+		.limit = (uint32_t)HL_MIN(HL_MAX(limit, (int64_t)1), (int64_t)HL_BITNOB_PAGE_MAX), .before = after.number,
+		.after = before.number,
+	};
+	return true;
 }
 
 void hl_bitnob_page_begin(struct hl_call *c, struct hl_jsonw *w)
@@ -115,26 +90,14 @@ void hl_bitnob_page_begin(struct hl_call *c, struct hl_jsonw *w)
 	hl_jsonw_array(w);
 }
 
-static void write_cursor(struct hl_call *c, struct hl_jsonw *w, const char *name, bool newer, uint64_t number)
-{
-	struct hl_page_cursor cursor = { .newer = newer, .number = number, .filter = c->filter };
-	char text[HL_PAGE_CURSOR_CAP];
-	hl_jsonw_key(w, name);
-	if (!number) {
-		hl_jsonw_null(w);
-		return;
-	}
-	hl_page_cursor_format(hl_service_cursor_key(c->api->service), &cursor, text);
-	hl_jsonw_cstr(w, text);
-}
-
 void hl_bitnob_page_end(struct hl_call *c, struct hl_jsonw *w, uint64_t first, uint64_t last, const struct hl_page_info *info)
 {
+	char text[HL_PAGE_CURSOR_CAP];
 	hl_jsonw_array_end(w);
 	hl_jsonw_key(w, "has_more");
 	hl_jsonw_bool(w, c->page.after ? info->has_newer : info->has_older);
-	write_cursor(c, w, "next_cursor", false, info->has_older ? last : 0);
-	write_cursor(c, w, "prev_cursor", true, info->has_newer ? first : 0);
+	hl_page_cursor_member(c, w, "next_cursor", false, info->has_older ? last : 0, text);
+	hl_page_cursor_member(c, w, "prev_cursor", true, info->has_newer ? first : 0, text);
 	hl_jsonw_object_end(w);
 	hl_call_send(c, 200);
 }
