@@ -3,7 +3,7 @@
  * Errors are {"code":…,"detail":"…"}; what the original's framework checks before its handlers run (JSON, types, ids,
  * numbers in the query) is 422 with a list of {type, loc, msg} as detail. URLs and platforms are judged by its handlers:
  * 400. */
-#include "api/dialects/cs2cap_alerts.h"
+#include "api/dialects/cs2cap.h"
 
 #include "api/auth.h"
 #include "api/resources.h"

@@ -8,6 +8,10 @@
 
 extern const struct hl_routes hl_routes_cs2cap_webhooks;
 extern const struct hl_routes hl_routes_cs2cap_deliveries;
+extern const struct hl_routes hl_routes_cs2cap_alerts;
+
+/* GET /account/alerts/events, which has a file of its own. */
+void hl_cs2cap_alert_events(struct hl_call *c);
 
 /* May the account's tier use webhooks? false: answered (403). */
 bool hl_cs2cap_may_use_webhooks(struct hl_call *c);

@@ -2,7 +2,7 @@
 #include "api/alert_events.h"
 #include "api/alert_json.h"
 #include "api/delivery_json.h"
-#include "api/dialects/cs2cap_alerts.h"
+#include "api/dialects/cs2cap.h"
 #include "base/defs.h"
 #include "base/str.h"
 

@@ -8,7 +8,7 @@
 #include "api/alert_json.h"
 #include "api/auth.h"
 #include "api/delivery_json.h"
-#include "api/dialects/cs2cap_alerts.h"
+#include "api/dialects/cs2cap.h"
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
