@@ -2,6 +2,7 @@
 import dataclasses, json, socket, statistics, subprocess, time
 
 import rig
+from market import alerts
 from report import Row
 from rig import CONNECTIONS, Failed
 
@@ -358,4 +359,4 @@ def idle(plan):
             Row("idle", "wake-ups of all threads", rate, "/s", most=1, goal=1)]
 
 
-ALL = {f.__name__: f for f in (deliver, tls, fanout, latency, isolation, backlog, ingest, idle)}
+ALL = {f.__name__: f for f in (deliver, tls, fanout, latency, isolation, backlog, ingest, alerts, idle)}

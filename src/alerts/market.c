@@ -2,7 +2,7 @@
  *
  *   ids ── item_id → index      items[] ── text (name, then phase)
  *                                 └── sides[ask, bid] ── quotes[]   one for each provider that ever had one: 24 bytes
- *                                        └── best                     └── link, without what it shares with the provider's first
+ *                                        └── best    (by provider)    └── link, without what it shares with the provider's first
  *
  * A quote that is set replaces its provider's; the best price moves by comparing the two. Only when the best itself got worse
  * are the item's other quotes of that side looked at again. A quote that is nothing any more keeps its place (cents 0),
@@ -312,20 +312,29 @@ static struct hl_str link_of(const struct hl_market *m, const struct quote *q, c
 
 /* ---- quotes ------------------------------------------------------------------------------------------------------- */
 
+/* Index of the provider's quote, or of the one it would stand before. Quotes ascend by provider, so it is at its own number, or
+ * below by as many as there are providers without a quote: mostly one look, at one cache line. */
+static uint16_t place_of(const struct side *s, uint32_t provider)
+{
+	uint32_t i = HL_MIN(provider, (uint32_t)s->n);
+	if (i == s->n || s->quotes[i].provider > provider)
+		while (i > 0 && s->quotes[i - 1].provider >= provider)
+			i--;
+	return (uint16_t)i;
+}
+
 static struct quote *quote_of(const struct side *s, uint32_t provider)
 {
-	for (uint16_t i = 0; i < s->n; i++) {
-		if (s->quotes[i].provider == provider)
-			return &s->quotes[i];
-	}
-	return NULL;
+	uint16_t i = place_of(s, provider);
+	return i < s->n && s->quotes[i].provider == provider ? &s->quotes[i] : NULL;
 }
 
 int hl_market_room(struct hl_market *m, bool bids, uint32_t item, uint32_t provider)
 {
 	HL_CHECK(item < m->n_items && provider < m->n_providers);
 	struct side *s = &m->items[item].sides[bids];
-	if (quote_of(s, provider))
+	uint16_t at = place_of(s, provider);
+	if (at < s->n && s->quotes[at].provider == provider)
 		return 0;
 	if (s->n == s->cap) {
 		uint16_t cap = (uint16_t)(s->cap ? s->cap + (s->cap + 1) / 2 : QUOTES_MIN);
@@ -336,7 +345,9 @@ int hl_market_room(struct hl_market *m, bool bids, uint32_t item, uint32_t provi
 		s->quotes = quotes;
 		s->cap = cap;
 	}
-	s->quotes[s->n++] = (struct quote){ .provider = (uint8_t)provider };
+	memmove(&s->quotes[at + 1], &s->quotes[at], (size_t)(s->n - at) * sizeof s->quotes[0]);
+	s->quotes[at] = (struct quote){ .provider = (uint8_t)provider };
+	s->n++;
 	return 0;
 }
 
