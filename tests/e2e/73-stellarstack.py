@@ -273,8 +273,9 @@ class Dispatch(Case):
             self.native.publish(name, {"reason": "r" * 50, "count": 3, "ok": True, "o": {"a": 1}}, server=game,
                                 occurred_at="2026-05-06T04:51:31Z")
         bodies = {}
-        for r in self.got(url, len(EVENTS)):
-            body = json.loads(r["body"])
+        sent = [json.loads(r["body"]) for r in self.got(url, len(EVENTS))]
+        self.assertEqual(harness.message_complaints([("discord", body) for body in sent]), [])
+        for body in sent:
             self.assertEqual(body["allowed_mentions"], {"parse": []})
             self.assertEqual(len(body["embeds"]), 1)
             bodies[body["embeds"][0]["title"]] = body["embeds"][0]

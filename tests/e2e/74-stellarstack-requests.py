@@ -159,6 +159,7 @@ class Tests(Case):
         for body in ({}, {"anything": 1}):
             self.want(self.stella.post("/webhooks/%s/test" % w["id"], body), 200, {"success": True, "statusCode": 204})
         records = self.got(url, 5)
+        self.assertEqual(harness.message_complaints([("discord", json.loads(records[0]["body"]))]), [])
         for r in records:
             embed = json.loads(r["body"])["embeds"][0]
             self.assertRegex(embed.pop("timestamp"), TIME)

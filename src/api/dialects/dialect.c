@@ -1,5 +1,5 @@
-/* Small things: lookups that do not see over the dialect's fence, lenient numbers, and the walk over all webhooks for the
- * listings that know no pages. That walk gathers numbers page by page (each page is a turn of the loop) and writes the
+/* Small things: lookups that do not see over the dialect's fence, changes of webhooks up to their answers, lenient numbers,
+ * and the walk over all webhooks for the listings that know no pages. That walk gathers numbers page by page (each page is a turn of the loop) and writes the
  * objects in the last turn; one that was deleted on the way is left out. */
 #include "api/dialects/dialect.h"
 
