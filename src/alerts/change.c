@@ -84,9 +84,11 @@ static void land(struct hl_alert_change *c)
 	struct hl_alerts *a = c->a;
 	if (c->had_old)
 		hl_alerts_rule_leave(a, c->old.number);
-	for (size_t i = 0; i < c->n_entering; i++)
+	for (size_t i = 0; i < c->n_entering; i++) {
+		hl_alerts_rule_leave(a, c->rows[i].number); /* a rejudging may have seen a new row before we were told of it */
 		if (c->rows[i].enabled)
 			hl_alerts_rule_enter(a, &c->rows[i]);
+	}
 }
 
 static void describe(const struct hl_alert_change *c, int status, struct hl_err *err)
