@@ -16,8 +16,9 @@
 #include <lmdb.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { READERS_MAX = 256, TABLES_MAX = 48, MEASURE_EVERY = 32 };
+enum { READERS_MAX = 256, TABLES_MAX = 48, MEASURE_EVERY = 32, SHORT_MAX = 1024 /* pages */ };
 #define ARENA_MAX ((size_t)256 << 20)
 #define MAP_MIN ((uint64_t)16 << 30)
 
@@ -39,13 +40,6 @@ static int translate(int rc)
 
 /* ---- transactions ------------------------------------------------------------------------------------------------ */
 
-int hl_txn_fail(struct hl_txn *txn, int code)
-{
-	if (!txn->status)
-		txn->status = code;
-	return txn->status;
-}
-
 static MDB_val val(struct hl_str s)
 {
 	return (MDB_val){ .mv_size = s.len, .mv_data = (void *)s.ptr };
@@ -54,22 +48,6 @@ static MDB_val val(struct hl_str s)
 static struct hl_str str(MDB_val v)
 {
 	return (struct hl_str){ v.mv_data, v.mv_size };
-}
-
-void *hl_txn_alloc(struct hl_txn *txn, size_t n)
-{
-	void *p = hl_arena_alloc(&txn->arena, n);
-	if (!p)
-		hl_txn_fail(txn, HL_ENOMEM);
-	return p;
-}
-
-struct hl_str hl_txn_dup(struct hl_txn *txn, struct hl_str s)
-{
-	struct hl_str copy = hl_arena_dup(&txn->arena, s);
-	if (!copy.ptr)
-		hl_txn_fail(txn, HL_ENOMEM);
-	return copy;
 }
 
 bool hl_txn_get(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out)
@@ -84,15 +62,6 @@ bool hl_txn_get(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct h
 		return false;
 	*out = str(v);
 	return true;
-}
-
-bool hl_txn_get_kept(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str *out)
-{
-	if (!hl_txn_get(txn, t, key, out))
-		return false;
-	if (txn->write && out->len)
-		*out = hl_txn_dup(txn, *out);
-	return txn->status == 0;
 }
 
 /* Counts a write and lets a test make it fail. */
@@ -124,14 +93,6 @@ void hl_txn_put(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct h
 void hl_txn_append(struct hl_txn *txn, enum hl_table t, struct hl_str key, struct hl_str value)
 {
 	put(txn, t, key, value, MDB_APPEND);
-}
-
-void hl_txn_put_scratch(struct hl_txn *txn, enum hl_table t, struct hl_str key, bool append)
-{
-	if (hl_buf_ok(&txn->scratch))
-		put(txn, t, key, hl_buf_all(&txn->scratch), append ? MDB_APPEND : 0);
-	else
-		hl_txn_fail(txn, HL_ENOMEM);
 }
 
 bool hl_txn_del(struct hl_txn *txn, enum hl_table t, struct hl_str key)
@@ -198,11 +159,6 @@ bool hl_cursor_prev(struct hl_cursor *c) { return cursor_move(c, HL_STR_NONE, MD
 bool hl_cursor_first(struct hl_cursor *c) { return cursor_move(c, HL_STR_NONE, MDB_FIRST); }
 bool hl_cursor_last(struct hl_cursor *c) { return cursor_move(c, HL_STR_NONE, MDB_LAST); }
 
-bool hl_cursor_seek_before(struct hl_cursor *c, struct hl_str key)
-{
-	return hl_cursor_seek(c, key) ? hl_cursor_prev(c) : hl_cursor_last(c);
-}
-
 /* ---- room -------------------------------------------------------------------------------------------------------- */
 
 static void note_pages(struct hl_store *s)
@@ -212,22 +168,36 @@ static void note_pages(struct hl_store *s)
 		atomic_store(&s->room.pages, (uint64_t)info.me_last_pgno + 1);
 }
 
-/* The free list is a table whose values start with a count of pages. */
-static int count_free(MDB_txn *txn, uint64_t *out)
+/* Numbers ≥ from in one value of the free list: a count, then as many page numbers, the largest first. */
+static uint64_t free_in(MDB_val v, uint64_t from)
+{
+	uint64_t n, page, found = 0, room = v.mv_size / sizeof(n);
+	if (room == 0)
+		return 0;
+	memcpy(&n, v.mv_data, sizeof(n));
+	if (from == 0)
+		return n;
+	for (uint64_t i = 1; i <= n && i < room; i++) {
+		memcpy(&page, (const char *)v.mv_data + i * sizeof(page), sizeof(page));
+		if (page < from)
+			break;
+		found++;
+	}
+	return found;
+}
+
+/* How many pages from `from` on are free. */
+static int count_free(MDB_txn *txn, uint64_t from, uint64_t *out)
 {
 	MDB_cursor *c;
 	MDB_val k, v;
 	uint64_t n = 0;
+	_Static_assert(sizeof(size_t) == sizeof(n), "LMDB's numbers");
 	int rc = mdb_cursor_open(txn, 0, &c);
 	if (rc)
 		return translate(rc);
-	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
-		size_t pages;
-		if (v.mv_size < sizeof(pages))
-			continue;
-		memcpy(&pages, v.mv_data, sizeof(pages));
-		n += pages;
-	}
+	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0)
+		n += free_in(v, from);
 	mdb_cursor_close(c);
 	*out = n;
 	return rc == MDB_NOTFOUND ? 0 : translate(rc);
@@ -241,7 +211,7 @@ int hl_store_measure(struct hl_store *s)
 	if (rc)
 		return translate(rc);
 	(void)mdb_reader_check(s->env, &dead); /* slots of killed readers would keep old pages for ever */
-	rc = count_free(txn, &n);
+	rc = count_free(txn, 0, &n);
 	mdb_txn_abort(txn);
 	if (!rc)
 		atomic_store(&s->room.free_pages, n);
@@ -402,6 +372,33 @@ static int lmdb_err(struct hl_err *err, int rc, const char *what)
 	return hl_err_set(err, code, "%s: %s", what, mdb_strerror(rc));
 }
 
+/* Whether the pages from `from` on, all up to `upto`, are free ones. A page that was taken and given back in one transaction is
+ * counted but was never written, so the file may end before it. */
+static bool missing_are_free(struct hl_store *s, uint64_t from, uint64_t upto)
+{
+	MDB_txn *txn;
+	uint64_t n = 0;
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn))
+		return false;
+	int rc = count_free(txn, from, &n);
+	mdb_txn_abort(txn);
+	return rc == 0 && n == upto - from;
+}
+
+/* The file ends early. For writing it is made as long as it should be first, with zeros, so that reading the free list cannot
+ * reach behind its end; zeros are no list of pages. Reading only, a long stretch is not looked into for that reason. */
+static bool short_but_whole(struct hl_store *s, uint64_t size, uint64_t page_size, uint64_t pages)
+{
+	if (s->o.read_only)
+		return size / page_size + SHORT_MAX >= pages && missing_are_free(s, size / page_size, pages);
+	if (ftruncate(s->data_fd, (off_t)(pages * page_size)))
+		return false;
+	bool whole = missing_are_free(s, size / page_size, pages);
+	if (!whole && ftruncate(s->data_fd, (off_t)size)) /* as it was found: whoever repairs it should see that */
+		return false;
+	return whole;
+}
+
 /* Makes sure that every page the environment speaks of is in the file: a read beyond its end would kill us. */
 static int check_length(struct hl_store *s, struct hl_err *err)
 {
@@ -415,9 +412,10 @@ static int check_length(struct hl_store *s, struct hl_err *err)
 		return lmdb_err(err, rc, "data.mdb");
 	if (fstat(s->data_fd, &file))
 		return hl_err_errno(err, errno, "data.mdb");
-	if ((uint64_t)file.st_size < ((uint64_t)info.me_last_pgno + 1) * st.ms_psize)
-		return hl_err_set(err, HL_ECORRUPT, "data.mdb was cut short: %lld bytes, %llu pages expected",
-				(long long)file.st_size, (unsigned long long)info.me_last_pgno + 1);
+	uint64_t size = (uint64_t)file.st_size, pages = (uint64_t)info.me_last_pgno + 1;
+	if (size < pages * st.ms_psize && !short_but_whole(s, size, st.ms_psize, pages))
+		return hl_err_set(err, HL_ECORRUPT, "data.mdb was cut short: %llu bytes, %llu pages expected",
+				(unsigned long long)size, (unsigned long long)pages);
 	s->room.page_size = st.ms_psize;
 	return 0;
 }

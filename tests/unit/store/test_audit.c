@@ -1,9 +1,11 @@
 /* The audit must be quiet about a whole store and catch each planted damage: every entry of every table deleted once,
  * every value replaced by nonsense, entries that belong to nothing, wrong counters, secrets that do not open. */
 #include "store_test.h"
+#include "store/alerts.h"
 #include "store/idem.h"
 #include "store/index.h"
 #include "store/jobs.h"
+#include "store/market.h"
 
 static struct fixture f;
 
@@ -55,6 +57,28 @@ static void put_events(struct hl_txn *txn, uint64_t first_event, uint64_t *deliv
 	hl_delivery_append(txn, (*delivery)++, &later);
 }
 
+static void put_alerts(struct hl_txn *txn)
+{
+	const struct hl_market_item item = { 7, HL_STR("AK-47"), HL_STR("") };
+	const struct hl_market_quote quote = { .item_id = 7, .provider = HL_STR("steam"), .cents = 100, .count = 1 };
+	struct hl_alert_row row = { .number = 1, .account = 1, .item = 7, .threshold = 5, .currency = "USD", .enabled = true };
+	const struct hl_alert_event_row said = { .alert = 1, .item = item, .threshold = 5, .currency = "USD" };
+	const struct hl_rates_row rates = { .n = 1, .rates = { { "EUR", 5 } } };
+	struct hl_buf block = { 0 };
+	hl_block_encode(&block, &quote, 1, &quote, 1);
+	hl_market_item_put(txn, &item);
+	hl_market_quotes_put(txn, 7, hl_buf_all(&block));
+	hl_market_log_append(txn, 1, hl_buf_all(&block));
+	hl_market_rates_put(txn, &rates);
+	hl_alert_row_put(txn, NULL, &row);
+	row.number = 2;
+	row.enabled = false;
+	row.dialect = HL_DIALECT_CS2CAP;
+	hl_alert_row_put(txn, NULL, &row);
+	hl_alert_event_put(txn, 1, 2, &said);
+	hl_buf_fini(&block);
+}
+
 static void attempts(struct hl_txn *txn, uint64_t number, unsigned n, enum hl_delivery_state end)
 {
 	for (unsigned i = 1; i <= n; i++) {
@@ -83,6 +107,7 @@ static int setup(void **state)
 	struct hl_txn *txn = begin(&f);
 	put_configuration(txn);
 	put_events(txn, 1, &delivery);
+	put_alerts(txn);
 	attempts(txn, 1, 1, HL_DELIVERY_SUCCEEDED);
 	attempts(txn, 2, 3, HL_DELIVERY_FAILED);
 	attempts(txn, 3, 2, HL_DELIVERY_PENDING);
@@ -154,6 +179,7 @@ static void test_whole(void **state)
 	assert_true(s.events == 8 && s.deliveries == 18 && s.attempts == 3 && s.due == 1 && s.webhooks == 3 &&
 			s.accounts == 1 && s.keys == 1 && s.servers == 1 && s.event_types == 1 && s.idem == 1 && s.jobs == 1);
 	assert_true(s.pending == 16 && s.tail == 9 + 4);
+	assert_true(s.alerts == 2 && s.alert_events == 1 && s.market_items == 1 && s.market_blocks == 1);
 	assert_int_equal(damages(true), 0);
 }
 
@@ -161,7 +187,7 @@ static void test_whole(void **state)
 static bool may_go(enum hl_table t)
 {
 	return t == HL_TABLE_META || t == HL_TABLE_ATTEMPT || t == HL_TABLE_EVENT_TYPE || t == HL_TABLE_IDEM ||
-			t == HL_TABLE_JOB;
+			t == HL_TABLE_JOB || t == HL_TABLE_MARKET_QUOTES || t == HL_TABLE_MARKET_LOG;
 }
 
 static void test_each_deleted(void **state)
@@ -230,6 +256,8 @@ static void test_strays(void **state)
 	stray(HL_TABLE_EVENT_BY_ACCOUNT, hl_pair_key(2, 1), HL_STR_NONE);
 	stray(HL_TABLE_WEBHOOK_BY_ACCOUNT, hl_dbkey_u32(hl_dbkey_u32(none, 2), 1), HL_STR_NONE);
 	stray(HL_TABLE_SERVER_BY_ACCOUNT, hl_pair_key(1, 1), HL_STR_NONE);
+	stray(HL_TABLE_ALERT_BY_ACCOUNT, hl_pair_key(2, 1), HL_STR("\0")); /* another account's */
+	stray(HL_TABLE_ALERT_BY_ACCOUNT, hl_pair_key(1, 9), HL_STR("\0"));
 	raw_put(HL_TABLE_ACCOUNT_BY_ID, HL_STR("other"), HL_STR("\0\0\0\2"));
 	assert_true(damages(true) == 1 && damages(false) == 1);
 	raw_del(HL_TABLE_ACCOUNT_BY_ID, HL_STR("other"));
@@ -239,7 +267,7 @@ static void test_strays(void **state)
 static void test_counters(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 8; i++) {
 		for (int sign = 1; sign >= -1; sign -= 2) {
 			struct hl_txn *txn = begin(&f);
 			uint64_t n = (uint64_t)(int64_t)sign;
@@ -251,12 +279,18 @@ static void test_counters(void **state)
 				hl_totals_edit(txn, 1)->events += n;
 			else if (i == 3)
 				hl_totals_edit(txn, 0)->webhooks[HL_WEBHOOK_ENABLED] += n;
+			else if (i == 5)
+				hl_totals_edit(txn, 1)->alerts_enabled += n;
+			else if (i == 6)
+				hl_totals_edit(txn, 0)->alerts[HL_DIALECT_CS2CAP] += n;
+			else if (i == 7)
+				hl_totals_edit(txn, 1)->alert_events[HL_DIALECT_HOOKLINE] += n;
 			else
 				hl_counts_edit(txn, 2)->fresh_from += 11 * n;
 			commit(&f, txn);
 			if (sign > 0)
 				assert_true(damages(false) >= 1);
-			if (sign > 0 && i < 4)
+			if (sign > 0 && i != 4)
 				assert_int_equal(damages(true), 0);
 		}
 	}
@@ -297,6 +331,38 @@ static void test_lies(void **state)
 	hl_buf_fini(&sealed);
 }
 
+/* Quotes of another item, of none, and rates that are none. */
+static void test_market(void **state)
+{
+	struct hl_market_quote q = { .item_id = 7, .provider = HL_STR("steam"), .cents = 100, .count = 1 };
+	struct hl_buf key = { 0 }, value = { 0 }, block = { 0 };
+	(void)state;
+	assert_true(entry_at(HL_TABLE_MARKET_LOG, 0, &key, &value));
+	q.item_id = 8;
+	hl_block_encode(&block, &q, 1, NULL, 0);
+	raw_put(HL_TABLE_MARKET_LOG, hl_buf_all(&key), hl_buf_all(&block));
+	assert_int_equal(damages(true), 1);
+	raw_put(HL_TABLE_MARKET_LOG, hl_buf_all(&key), hl_buf_all(&value));
+	hl_buf_reset(&block);
+	hl_market_item_encode(&block, &(struct hl_market_item){ 8, HL_STR("x"), HL_STR("") });
+	raw_put(HL_TABLE_MARKET_ITEM, HL_DBKEY(hl_dbkey_u64(HL_DBKEY_NONE, 8)), hl_buf_all(&block));
+	assert_int_equal(damages(true), 0);
+	raw_put(HL_TABLE_MARKET_QUOTES, HL_DBKEY(hl_dbkey_u64(HL_DBKEY_NONE, 8)), hl_buf_all(&value)); /* item 7's */
+	assert_int_equal(damages(true), 1);
+	raw_del(HL_TABLE_MARKET_QUOTES, HL_DBKEY(hl_dbkey_u64(HL_DBKEY_NONE, 8)));
+	raw_del(HL_TABLE_MARKET_ITEM, HL_DBKEY(hl_dbkey_u64(HL_DBKEY_NONE, 8)));
+	hl_buf_reset(&value);
+	struct hl_str rates;
+	assert_true(hl_txn_get(reader(&f), HL_TABLE_META, HL_STR("rates"), &rates));
+	hl_buf_str(&value, rates);
+	raw_put(HL_TABLE_META, HL_STR("rates"), HL_STR("nonsense"));
+	assert_int_equal(damages(true), 1);
+	raw_put(HL_TABLE_META, HL_STR("rates"), hl_buf_all(&value));
+	hl_buf_fini(&key);
+	hl_buf_fini(&value);
+	hl_buf_fini(&block);
+}
+
 static void count_report(void *data, enum hl_audit_severity severity, const char *text)
 {
 	unsigned *n = data;
@@ -331,7 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_whole), T(test_each_deleted), T(test_each_spoiled), T(test_strays), T(test_counters), T(test_lies),
+		T(test_whole), T(test_each_deleted), T(test_each_spoiled), T(test_strays), T(test_counters), T(test_lies), T(test_market),
 		T(test_many_reports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

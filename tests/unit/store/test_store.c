@@ -168,6 +168,106 @@ static void test_newer_format(void **state)
 	tmpdir_remove(&f.dir);
 }
 
+/* Pages taken and given back in one transaction are counted but never written: the file ends before them, and is whole. */
+static void test_short_but_whole(void **state)
+{
+	static char big[200000];
+	struct fixture f;
+	struct stat st;
+	char data[TMPDIR_PATH_CAP];
+	(void)state;
+	closed_store(&f);
+	fixture_open(&f);
+	const struct hl_str key = HL_STR("12345678");
+	struct hl_txn *txn;
+	for (unsigned i = 0; i < 20; i++) { /* single free pages, for what else is written */
+		txn = begin(&f);
+		hl_txn_put(txn, HL_TABLE_META, HL_STR("x"), hl_str_make(&i, sizeof(i)));
+		commit(&f, txn);
+	}
+	txn = begin(&f);
+	hl_txn_put(txn, HL_TABLE_META, HL_STR("x"), HL_STR("y"));
+	hl_txn_put(txn, HL_TABLE_MARKET_LOG, key, hl_str_make(big, sizeof(big))); /* beyond all pages there are */
+	assert_true(hl_txn_del(txn, HL_TABLE_MARKET_LOG, key));
+	commit(&f, txn);
+	struct hl_store_usage u;
+	hl_store_usage(f.store, &u);
+	hl_store_close(f.store);
+	in_dir(&f, "data.mdb", data);
+	assert_int_equal(stat(data, &st), 0);
+	assert_true((uint64_t)st.st_size < u.file_bytes); /* so it is one */
+	f.o.read_only = true;
+	assert_int_equal(try_open(&f.o), 0);
+	f.o.read_only = false;
+	fixture_open(&f);
+	struct hl_str y;
+	assert_true(hl_txn_get(reader(&f), HL_TABLE_META, HL_STR("x"), &y) && hl_str_eq(y, HL_STR("y")));
+	fixture_fini(&f);
+}
+
+/* A store as format 1 left it: without the newer tables, its numbers and totals shorter. */
+static void test_older_format(void **state)
+{
+	static const char *const newer[] = { "alert", "alert_by_account", "alert_event", "market_item", "market_quotes", "market_log" };
+	struct fixture f;
+	struct hl_buf b = { 0 };
+	struct hl_str bytes;
+	(void)state;
+	closed_store(&f);
+	fixture_open(&f);
+	struct hl_format_row format;
+	struct hl_txn *txn = begin(&f);
+	assert_true(hl_txn_get(txn, HL_TABLE_META, HL_STR("format"), &bytes));
+	assert_int_equal(hl_format_row_decode(bytes, &format), 0);
+	format.version = 1;
+	hl_format_row_encode(&b, &format);
+	hl_txn_put(txn, HL_TABLE_META, HL_STR("format"), hl_buf_all(&b));
+	hl_buf_reset(&b);
+	for (uint64_t n = 1; n <= 7; n++)
+		hl_pack_u64(&b, 100 + n);
+	hl_txn_put(txn, HL_TABLE_META, HL_STR("numbers"), hl_buf_all(&b));
+	hl_buf_reset(&b);
+	for (size_t i = 0; i < 2 + 4; i++)
+		hl_pack_u64(&b, 5);
+	hl_pack_u8(&b, HL_DIALECT_N);
+	for (size_t i = 0; i < HL_DIALECT_N + HL_DELIVERY_STATE_N; i++)
+		hl_pack_u64(&b, 0);
+	hl_txn_put(txn, HL_TABLE_COUNTS, HL_STR("a\0\0\0\x09"), hl_buf_all(&b));
+	commit(&f, txn);
+	hl_store_close(f.store);
+	MDB_env *e;
+	MDB_txn *raw;
+	MDB_dbi dbi;
+	assert_int_equal(mdb_env_create(&e), 0);
+	mdb_env_set_maxdbs(e, 64);
+	assert_int_equal(mdb_env_open(e, f.dir.path, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(e, NULL, 0, &raw), 0);
+	for (size_t i = 0; i < HL_ARRAY_LEN(newer); i++) {
+		assert_int_equal(mdb_dbi_open(raw, newer[i], 0, &dbi), 0);
+		assert_int_equal(mdb_drop(raw, dbi, 1), 0);
+	}
+	assert_int_equal(mdb_txn_commit(raw), 0);
+	mdb_env_close(e);
+
+	f.o.read_only = true; /* whoever only reads cannot bring it up */
+	assert_int_equal(try_open(&f.o), HL_EVERSION);
+	assert_non_null(strstr(err.text, "format 1"));
+	assert_non_null(strstr(err.text, "migrate"));
+	f.o.read_only = false;
+	fixture_open(&f);
+	assert_int_equal(hl_store_found_format(f.store), 1);
+	struct hl_numbers numbers;
+	struct hl_totals totals;
+	hl_store_next_numbers(reader(&f), &numbers);
+	assert_true(numbers.event == 101 && numbers.key == 107 && numbers.alert == 1 && numbers.block == 1);
+	hl_totals_get(reader(&f), 9, &totals);
+	assert_true(totals.events == 5 && totals.alerts_enabled == 0 && totals.alerts[0] == 0);
+	fixture_reopen(&f);
+	assert_int_equal(hl_store_found_format(f.store), HL_FORMAT_VERSION);
+	hl_buf_fini(&b);
+	fixture_fini(&f);
+}
+
 static void test_keys(void **state)
 {
 	struct fixture f;
@@ -554,7 +654,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_make_and_reopen), cmocka_unit_test(test_not_there), cmocka_unit_test(test_garbage_and_cut),
-		cmocka_unit_test(test_foreign), cmocka_unit_test(test_newer_format), cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_foreign), cmocka_unit_test(test_newer_format), cmocka_unit_test(test_older_format),
+		cmocka_unit_test(test_short_but_whole), cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_lock), cmocka_unit_test(test_read_only_directory), cmocka_unit_test(test_sticky),
 		cmocka_unit_test(test_commit_failure_is_the_end), cmocka_unit_test(test_snapshots),
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_quota), cmocka_unit_test(test_disk_full),
