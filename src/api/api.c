@@ -231,6 +231,7 @@ int hl_api_create(struct hl_api **out, const struct hl_api_options *o, struct hl
 	struct hl_api *api = calloc(1, sizeof(*api));
 	if (!api)
 		return hl_err_set(err, HL_ENOMEM, "no memory for the API");
+	api->loop = o->loop;
 	api->dispatcher = o->dispatcher;
 	api->service = o->service;
 	api->alerts = o->alerts;

@@ -13,6 +13,7 @@
 struct hl_api;
 
 struct hl_api_options {
+	uv_loop_t *loop;               /* the dispatcher's */
 	struct hl_dispatcher *dispatcher;
 	struct hl_service *service;
 	struct hl_alerts *alerts;

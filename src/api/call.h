@@ -131,6 +131,7 @@ struct hl_route_count {
 };
 
 struct hl_api {
+	uv_loop_t *loop;
 	struct hl_dispatcher *dispatcher;
 	struct hl_service *service;
 	struct hl_alerts *alerts;

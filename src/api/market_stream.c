@@ -4,7 +4,8 @@
  *
  * A block is handed over when it is full, and when nothing more has come while none of ours is under way: a slow feed is
  * in force at once, a fast one travels in large blocks. Nothing is allocated per line: records point into an arena that
- * goes with the block. Reading pauses while four blocks are under way, or while the library says HL_EBUSY.
+ * goes with the block. Reading pauses while four blocks are under way, or while the library says HL_EBUSY; if then none of
+ * ours is under way whose end would tell when to go on, a timer does, for half a minute at most.
  *
  * Failures: a bad record is counted and (the first hundred) told with its line; the others are taken. A body that stops
  * being a list ends there, told in the same way; one that never was one is 400. A block that could not be stored ends it
@@ -22,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCKS_MAX = 4, TEXT_MAX = 1 << 20 };
+enum { BLOCKS_MAX = 4, TEXT_MAX = 1 << 20, BUSY_RETRY_MS = 20, BUSY_MAX_MS = 30000 };
 
 struct feed;
 
@@ -45,6 +46,9 @@ struct feed {
 	size_t n_waiting;            /* blocks under way */
 	bool over;                   /* the body has ended, or stopped making sense */
 	bool paused;
+	bool has_timer;              /* timer is a handle of the loop: the feed is freed when it is closed */
+	uv_timer_t timer;            /* runs while the library is busy with other things */
+	uint64_t busy_since_ms;      /* by the loop's clock, 0 = it is not */
 	uint64_t accepted, rejected;
 	struct hl_buf errors;        /* the first rejected ones: elements of a JSON array */
 	struct hl_jsonw errors_writer;
@@ -57,12 +61,20 @@ struct feed {
 	};
 };
 
+static void on_timer_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
 static void feed_free(struct feed *f)
 {
 	hl_splitter_fini(&f->splitter);
 	hl_arena_fini(&f->arena);
 	hl_buf_fini(&f->errors);
-	free(f);
+	if (f->has_timer)
+		uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+	else
+		free(f);
 }
 
 /* ---- what was wrong ----------------------------------------------------------------------------------------------- */
@@ -149,7 +161,26 @@ static void sift(struct feed *f)
 	f->n = kept;
 }
 
-/* false: not now; one of ours will come back. */
+static void on_timer(uv_timer_t *t)
+{
+	pump(t->data);
+}
+
+/* false: it has been busy for too long. */
+static bool wait_for_others(struct feed *f)
+{
+	uv_loop_t *loop = f->call->api->loop;
+	if (!f->has_timer) {
+		uv_timer_init(loop, &f->timer);
+		f->timer.data = f;
+		f->has_timer = true;
+	}
+	if (!f->busy_since_ms)
+		f->busy_since_ms = uv_now(loop);
+	return uv_now(loop) - f->busy_since_ms < BUSY_MAX_MS && !uv_timer_start(&f->timer, on_timer, BUSY_RETRY_MS, 0);
+}
+
+/* false: not now; one of ours will come back, or the timer fire. */
 static bool hand_over(struct feed *f)
 {
 	struct hl_err err = { .code = 0 };
@@ -162,11 +193,12 @@ static bool hand_over(struct feed *f)
 			return true;
 		rc = f->kind->apply(f, &err);
 	}
-	if (rc == HL_EBUSY && f->n_waiting)
+	if (rc == HL_EBUSY && (f->n_waiting || wait_for_others(f)))
 		return false;
 	if (rc) {
 		fail(f, rc, &err);
 	} else {
+		f->busy_since_ms = 0;
 		f->n_waiting++;
 		f->accepted += f->n;
 	}

@@ -326,7 +326,8 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 	if (rc)
 		return rc;
 	const struct hl_api_options ao = {
-		.dispatcher = s->dispatcher, .service = s->service, .alerts = s->alerts, .log = &s->log, .version = HL_VERSION,
+		.loop = &s->loop, .dispatcher = s->dispatcher, .service = s->service, .alerts = s->alerts, .log = &s->log,
+		.version = HL_VERSION,
 		.body_max = (uint32_t)s->config->body_max,
 	};
 	return hl_api_create(&s->api, &ao, err);

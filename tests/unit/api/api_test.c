@@ -220,7 +220,7 @@ int setup(void **state)
 	if (hl_alerts_open(&f->alerts, f->dispatcher, &err))
 		fail_msg("alerts: %s", err.text);
 	struct hl_api_options ao = {
-		.dispatcher = f->dispatcher, .service = f->service, .alerts = f->alerts, .version = "1.2.3",
+		.loop = &f->loop, .dispatcher = f->dispatcher, .service = f->service, .alerts = f->alerts, .version = "1.2.3",
 	};
 	assert_int_equal(hl_api_create(&f->api, &ao, &err), 0);
 	f->server = listen_on(f, false, &f->port);
