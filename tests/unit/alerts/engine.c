@@ -6,6 +6,7 @@
 #include "store/accounts.h"
 #include "store/audit.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- callbacks ---- */
@@ -292,12 +293,20 @@ static void account_done(struct hl_command *c, int status)
 	hl_core_command_done(p->x->f.d);
 	assert_int_equal(status, 0);
 	hl_dispatcher_account_changed(p->x->f.d, p->row.number);
+	free(p);
+}
+
+void ax_account_begin(struct ax *x, const struct hl_account_row *row)
+{
+	struct account_put *p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	*p = (struct account_put){ .x = x, .row = *row, .command = { .priority = HL_PRIO_API, .apply = account_apply,
+		.done = account_done } };
+	hl_core_submit(x->f.d, &p->command);
 }
 
 void ax_account(struct ax *x, const struct hl_account_row *row)
 {
-	struct account_put p = { .x = x, .row = *row, .command = { .priority = HL_PRIO_API, .apply = account_apply,
-		.done = account_done } };
-	hl_core_submit(x->f.d, &p.command);
+	ax_account_begin(x, row);
 	fx_pump(&x->f);
 }

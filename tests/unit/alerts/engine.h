@@ -62,7 +62,8 @@ struct hl_alert ax_alert(enum hl_alert_kind kind, uint64_t item, int64_t thresho
 uint64_t ax_rule(struct ax *x, enum hl_alert_kind kind, uint64_t item, int64_t threshold, const char *currency);
 void ax_enable(struct ax *x, uint64_t number, bool enabled);
 struct hl_alert ax_get(struct ax *x, uint64_t number);
-/* An account's row, as the floor above would put it. */
+/* An account's row, as the floor above would put it; begun, and pumped. */
+void ax_account_begin(struct ax *x, const struct hl_account_row *row);
 void ax_account(struct ax *x, const struct hl_account_row *row);
 
 /* Events of alerts, newest first; alert 0 = all. Slices are gone. */

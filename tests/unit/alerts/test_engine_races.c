@@ -100,6 +100,7 @@ static void test_deleted(void **state)
 		fx_pump(&x->f);
 		assert_int_equal(r.status, 0);
 		assert_int_equal(ax_events_of(x, n), when == 2);
+		assert_false(hl_rules_get(x->a->rules, n, &(struct hl_rule){ 0 }));
 		ax_ask(x, 1, "a", 1400 + when);
 		assert_int_equal(ax_events_of(x, n), when == 2);
 		ax_ask(x, 1, "a", 5000);
@@ -143,6 +144,41 @@ static void test_off_and_on(void **state)
 	/* enabling judged it against the price of then, which was still true */
 	assert_int_equal(ax_events_of(x, n), 1);
 	assert_false(ax_get(x, n).enabled);
+}
+
+/* The same while it waits for its turn: what it saw belongs to the period that is over. */
+static void test_off_and_on_waiting(void **state)
+{
+	struct ax *x = *state;
+	uint64_t n = rule_below_20(x);
+	uint32_t flights = x->a->triggers.n_flights;
+	price_judged(x, 1500);
+	x->a->triggers.n_flights = 1000000; /* no turn yet */
+	ax_enable(x, n, false);
+	ax_ask(x, 1, "a", 9000);
+	ax_enable(x, n, true);
+	x->a->triggers.n_flights = flights;
+	hl_core_soon(x->f.d);
+	fx_pump(&x->f);
+	assert_int_equal(ax_events(x), 0);
+	assert_true(ax_get(x, n).enabled);
+	ax_ask(x, 1, "a", 1500);
+	assert_int_equal(ax_events_of(x, n), 1);
+}
+
+/* Deleted before it fires: the index does not keep it. */
+static void test_deleted_quietly(void **state)
+{
+	struct ax *x = *state;
+	struct ax_result r;
+	struct hl_rule rule;
+	uint64_t n = rule_below_20(x);
+	assert_true(hl_rules_get(x->a->rules, n, &rule));
+	ax_delete_begin(x, n, &r);
+	fx_pump(&x->f);
+	assert_false(hl_rules_get(x->a->rules, n, &rule));
+	ax_ask(x, 1, "a", 1);
+	assert_int_equal(ax_events(x), 0);
 }
 
 static void test_threshold_moved_away(void **state)
@@ -218,6 +254,27 @@ static void test_account_blinks(void **state)
 	fx_advance(&x->f, 5000);
 	assert_int_equal(ax_events_of(x, n), 1);
 	assert_false(ax_get(x, n).enabled);
+}
+
+/* The same with all of it durable before any of it is told: at every look the account seems enabled. */
+static void test_account_blinks_unseen(void **state)
+{
+	struct ax *x = *state;
+	struct hl_account_row row = { .number = HL_ACCOUNT_DEFAULT, .id = HL_STR("default"), .disabled = true };
+	uint64_t n = rule_below_20(x);
+	price_judged(x, 1500);
+	ax_account_begin(x, &row);
+	assert_true(hl_commit_run(x->f.d->commit));
+	hl_engine_tick(x->f.d);
+	assert_int_equal(x->a->triggers.n_flights, 1);
+	assert_true(hl_commit_run(x->f.d->commit)); /* refused: disabled */
+	row.disabled = false;
+	ax_account_begin(x, &row);
+	assert_true(hl_commit_run(x->f.d->commit));
+	fx_pump(&x->f);
+	assert_int_equal(x->a->triggers.n_flights, 0);
+	fx_advance(&x->f, 5000);
+	assert_int_equal(ax_events_of(x, n), 1);
 }
 
 /* ---- a full store ---- */
@@ -389,6 +446,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_two_updates_one_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disabled_account, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_account_blinks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_off_and_on_waiting, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deleted_quietly, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_account_blinks_unseen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_and_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_crash, setup, teardown),
