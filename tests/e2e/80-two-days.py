@@ -16,15 +16,18 @@ import hmac
 import http.server
 import json
 import os
+import signal
 import socket
 import tempfile
 import threading
+import time
 import unittest
 
 import harness
 from harness import Server, until
 
 HOUR, STEP = 3600, 60
+EPOLL = ("232", "281", "22")    # epoll_wait, epoll_pwait; the latter on arm64
 SLACK = 60     # seconds of the program's time an attempt may come after its hour: the pace between steps is ours
 
 
@@ -110,6 +113,37 @@ class TwoDays(unittest.TestCase):
         event = self.api.publish(type, {"n": 1})
         return until(lambda: [d for d in self.api.deliveries(event=event["id"]) if d["attempt_count"] == 1], "a first attempt")[0]["id"]
 
+    def proc(self, name):
+        with open("/proc/%d/%s" % (self.server.process.pid, name), encoding="ascii") as f:
+            return f.read()
+
+    def status(self):
+        lines = dict(line.split(":\t", 1) for line in self.proc("status").splitlines())
+        return lines["State"][0], lines["voluntary_ctxt_switches"], lines["nonvoluntary_ctxt_switches"]
+
+    def stopped_at_rest(self):
+        """Stops the program, and lets it go on unless its loop is in epoll: only there it has no reading of one clock in its
+        hands and the other one still to read. (Whether it is in epoll only root is told of a program that hides from
+        debuggers; to others one that just slept for a moment is as good, nearly always.)"""
+        before = self.status()
+        time.sleep(0.0003)
+        asleep = before[0] == "S" and self.status() == before
+        self.server.process.send_signal(signal.SIGSTOP)
+        until(lambda: self.status()[0] == "T", "the program to stop", every=0.0001)
+        try:
+            asleep = self.proc("syscall").split()[0] in EPOLL
+        except PermissionError:
+            pass
+        if not asleep:
+            self.server.process.send_signal(signal.SIGCONT)
+        return asleep
+
+    def advance(self):
+        until(self.stopped_at_rest, "rest", every=0.0005)
+        self.clock.advance(STEP)
+        self.server.process.send_signal(signal.SIGCONT)
+        self.wake()
+
     def wake(self):
         """Three turns of the program's loop at the new time: what fell due has been begun."""
         for _ in range(3):
@@ -123,8 +157,7 @@ class TwoDays(unittest.TestCase):
         function of the hour; between the hours nothing may happen."""
         while self.clock.ahead_s < hour * HOUR:
             full_before = self.clock.ahead_s // HOUR
-            self.clock.advance(STEP)
-            self.wake()
+            self.advance()
             full = self.clock.ahead_s // HOUR
             for id, attempts in expected.items():
                 if full > full_before:
@@ -163,8 +196,6 @@ class TwoDays(unittest.TestCase):
         self.server.kill()                                   # in between, a crash
         self.server.start()
         self.assertEqual((self.count(gone), self.count(back)), (21, 21))
-        self.clock.advance(STEP)
-        self.wake()
         self.until_hour(30, both)
         self.assertGreater(self.count(loose), 100)
         late.come_back()
@@ -193,7 +224,8 @@ class TwoDays(unittest.TestCase):
         self.assertLessEqual(abs(int(headers["webhook-timestamp"]) - at(d["attempts"][-1]["started_at"])), 2)
 
         d = self.api.delivery(loose)
-        self.assertEqual((d["status"], len(native.requests)), ("succeeded", 1))
+        self.assertEqual(d["status"], "succeeded")
+        self.assertTrue(native.requests)                     # perhaps more than once: a minute may pass within an attempt of this one
         self.assertIn("probe", {a["trigger"] for a in d["attempts"]})
         self.assertLess(at(d["completed_at"]) - at(d["window_from"]), 31 * HOUR - STEP, "not only at the next hour")
         self.assertEqual(self.server.stop(), 0)
