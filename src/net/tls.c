@@ -33,6 +33,7 @@ enum {
 	HOST_MAX = 253,
 	KEY_MAX = HOST_MAX + 1 + HL_ADDR_TEXT_CAP,
 	VERIFY_DEPTH = 10,
+	SECURITY_LEVEL = 2,       /* 112 bits: no SHA-1 signature, no RSA below 2048 bits, no curve below 224 */
 };
 
 static const char ca_file_default[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -215,6 +216,8 @@ static int ssl_ctx_new(const char *ca_file, SSL_CTX **out, struct hl_err *err)
 		ERR_clear_error();
 		return hl_err_set(err, HL_ENOMEM, "OpenSSL cannot make a TLS context");
 	}
+	/* Said here, because OpenSSL's own default differs by build and can be lowered in its configuration file. */
+	SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
@@ -292,7 +295,8 @@ static bool set_peer(SSL *ssl, const char *name, struct hl_str host)
 		const uint8_t *bytes = hl_addr_bytes(&ip, &len);
 		return X509_VERIFY_PARAM_set1_ip(param, bytes, len) == 1;
 	}
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	/* RFC 9525 §6.3: a wildcard stands for a whole label, and the subject's common name says nothing. */
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 

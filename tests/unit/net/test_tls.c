@@ -151,6 +151,10 @@ static void refusals(void **state)
 		{ { .san = "DNS:a*.test.example" }, "ab.test.example", "certificate is for another host name" },
 		{ { .san = "DNS:127.0.0.1" }, "127.0.0.1", "certificate is for another address" },
 		{ { .san = "IP:127.0.0.2" }, "127.0.0.1", "certificate is for another address" },
+		{ { .san = "DNS:*.example" }, "example", "certificate is for another host name" },
+		{ { .san = "DNS:x*.test.example" }, "xy.test.example", "certificate is for another host name" },
+		{ { .san = "DNS:*.*.example" }, "a.b.example", "certificate is for another host name" },
+		{ { .san = "email:a@a.example" }, "leaf.example", "certificate is for another host name" }, /* the common name */
 		{ { .san = "DNS:a.example", .self_signed = true }, "a.example", "self-signed certificate" },
 		{ { .san = "DNS:a.example", .max_version = TLS1_1_VERSION }, "a.example",
 		"the peer offers neither TLS 1.2 nor TLS 1.3" },

@@ -102,7 +102,7 @@ static inline int tls_kit_alpn(SSL *ssl, const unsigned char **out, unsigned cha
 static inline SSL_CTX *tls_kit_server(struct tls_kit *kit, const struct tls_leaf *leaf)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	X509 *cert = tls_make_cert(kit, "leaf", leaf->self_signed ? NULL : kit->ca, leaf);
+	X509 *cert = tls_make_cert(kit, "leaf.example", leaf->self_signed ? NULL : kit->ca, leaf);
 	tls_ok(SSL_CTX_use_certificate(ctx, cert) && SSL_CTX_use_PrivateKey(ctx, kit->key), "server context");
 	X509_free(cert);
 	if (leaf->max_version) {
