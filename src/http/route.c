@@ -33,7 +33,8 @@ void hl_exchange_connect_failed(struct hl_exchange *x, const struct hl_err *err)
 {
 	x->result.connect_ms = x->pc->conn.connect_ms;
 	x->result.tls_ms = x->pc->conn.tls_ms;
-	(void)snprintf(x->result.address, sizeof(x->result.address), "%s", x->pc->conn.address);
+	if (err->code != HL_EBLOCKED) /* where a connection ended up instead is nothing for the webhook's owner */
+		(void)snprintf(x->result.address, sizeof(x->result.address), "%s", x->pc->conn.address);
 	note_error(x, err);
 	bool tcp_failed = x->pc->conn.connect_ms < 0;
 	hl_exchange_let_go(x);
@@ -140,10 +141,12 @@ static void got_addresses(struct hl_exchange *x, const struct hl_addr *addrs, si
 	const struct hl_url *url = x->request.url;
 	const char *reason = "";
 	bool any = x->request.allow_any_address;
-	if (!any && hl_egress_judge_answer(e, url->host, addrs, n, url->port, &reason)) {
+	for (size_t i = 0; !any && i < n; i++) {
 		char text[HL_ADDR_TEXT_CAP];
-		(void)hl_addr_format(&addrs[0], text);
-		blocked(x, n == 1 ? text : "one of its addresses", reason);
+		if (!hl_egress_judge_answer(e, url->host, &addrs[i], 1, url->port, &reason))
+			continue;
+		(void)hl_addr_format_ip(&addrs[i], text);
+		blocked(x, text, reason);
 		return;
 	}
 	x->n_addrs = x->addr_next = 0;

@@ -216,12 +216,14 @@ void hl_resolve_channel_close(struct hl_resolve_channel *c, void (*cb)(void *dat
 	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
-/* Addresses and shortest TTL of an answer. */
+/* Addresses and shortest TTL of an answer; more than HL_RESOLVE_ADDRS_MAX when not all of them fit. */
 static size_t collect(const struct ares_addrinfo *ai, struct hl_addr *out, hl_ms_t *out_ttl_ms)
 {
 	size_t n = 0;
 	hl_ms_t ttl_ms = INT32_MAX;
-	for (const struct ares_addrinfo_node *i = ai->nodes; i && n < HL_RESOLVE_ADDRS_MAX; i = i->ai_next) {
+	for (const struct ares_addrinfo_node *i = ai->nodes; i; i = i->ai_next) {
+		if (n == HL_RESOLVE_ADDRS_MAX)
+			return n + 1;
 		if (hl_addr_from_sockaddr(i->ai_addr, (socklen_t)i->ai_addrlen, &out[n]))
 			n++;
 		ttl_ms = HL_MIN(ttl_ms, (hl_ms_t)i->ai_ttl * 1000);
@@ -244,7 +246,9 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 		n = status == ARES_SUCCESS ? collect(ai, addrs, &ttl_ms) : 0;
 		ares_freeaddrinfo(ai);
 	}
-	if (n > 0)
+	if (n > HL_RESOLVE_ADDRS_MAX)
+		q.cb(q.data, HL_ENOTFOUND, "the name has more addresses than are looked at", NULL, 0, 0);
+	else if (n > 0)
 		q.cb(q.data, HL_OK, "", addrs, n, ttl_ms);
 	else if (status == ARES_SUCCESS || status == ARES_ENODATA)
 		q.cb(q.data, HL_ENOTFOUND, "the name has no address", NULL, 0, 0);

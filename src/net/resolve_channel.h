@@ -7,14 +7,14 @@
 #include <uv.h>
 
 enum {
-	HL_RESOLVE_ADDRS_MAX = 32,     /* of one name; an answer with more is cut */
+	HL_RESOLVE_ADDRS_MAX = 64,     /* of one name; one with more is refused, because all of them must be judged */
 	HL_RESOLVE_SERVERS_MAX = 16,
 };
 
 struct hl_resolve_channel;
 
 /* HL_OK: n ≥ 1 addresses with port 0 in the order to try them, good for ttl_ms. HL_ENOTFOUND: the servers say there
- * is no such name or no address for it. HL_EDNS: nobody could say. HL_ECLOSED: the channel was closed. text is
+ * is no such name, no address for it, or too many. HL_EDNS: nobody could say. HL_ECLOSED: the channel was closed. text is
  * static. */
 typedef void (*hl_resolve_channel_cb)(void *data, int status, const char *text, const struct hl_addr *addrs, size_t n,
 		hl_ms_t ttl_ms);

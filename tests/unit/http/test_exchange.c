@@ -536,7 +536,7 @@ static void blocked_addresses(void **state)
 		const char *host, *detail;
 	} t[] = {
 		{ "private.example", "10.1.2.3" },
-		{ "mixed.example", "private" },     /* one bad address spoils all */
+		{ "mixed.example", "10.1.2.3: private" }, /* one bad address spoils all, and operators learn which */
 		{ "10.0.0.1", "private" },
 		{ "169.254.169.254", "link" },
 		{ "[::1]", "" },

@@ -127,7 +127,8 @@ static void all_addresses(void **state)
 	world_close(w);
 }
 
-static void many_addresses_are_cut(void **state)
+/* More than HL_RESOLVE_ADDRS_MAX come by TCP only: tests/e2e/41-egress.py. */
+static void many_addresses(void **state)
 {
 	static char a[28][20], aaaa[12][20]; /* as many as fit into packets of 512 bytes */
 	struct world *w = world_open(0);
@@ -145,7 +146,9 @@ static void many_addresses_are_cut(void **state)
 	start(w, &x, "many.example");
 	finish(w, &x);
 	assert_int_equal(x.status, HL_OK);
-	assert_int_equal(x.n, HL_RESOLVE_ADDRS_MAX);
+	assert_int_equal(x.n, 40);
+	for (size_t i = 0; i < 40; i++)
+		assert_true(has(&x, i < 28 ? a[i] : aaaa[i - 28]));
 	world_close(w);
 }
 
@@ -565,7 +568,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_addresses),
-		cmocka_unit_test(many_addresses_are_cut),
+		cmocka_unit_test(many_addresses),
 		cmocka_unit_test(literals),
 		cmocka_unit_test(bad_names),
 		cmocka_unit_test(names_are_absolute),
