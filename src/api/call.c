@@ -182,9 +182,22 @@ void hl_call_bad_parameter(struct hl_call *c, const char *name, const char *fmt,
 	hl_buf_fini(&text);
 }
 
+/* Which rule refuses an address is for operators: told to everybody it would map the network around us. */
+static void hide_rule(struct hl_call *c, struct hl_problem *p)
+{
+	char text[300];
+	if (p->kind != HL_PROBLEM_ADDRESS_BLOCKED)
+		return;
+	hl_log(c->api->log, HL_LOG_WARN, "http.blocked", "route=%s%s account=%u text=%s", c->mount->prefixes[0], c->route->pattern,
+			c->account, hl_log_quote(p->detail, text, sizeof(text)));
+	if (!(c->scopes & HL_SCOPE_ADMIN))
+		p->detail = HL_STR("");
+}
+
 void hl_call_fail(struct hl_call *c, int code, const struct hl_err *err)
 {
 	struct hl_problem p = hl_problem_from(code, err);
+	hide_rule(c, &p);
 	if (p.kind == HL_PROBLEM_INTERNAL) {
 		char text[300];
 		hl_log(c->api->log, HL_LOG_ERROR, "http.internal", "route=%s%s error=%s text=%s",

@@ -102,7 +102,8 @@ int hl_webhook_judge_url(const struct hl_egress *egress, struct hl_arena *a, str
 			return hl_err_field(err, HL_EURL, "/url", "%s (see egress.ports, egress.allow_http)", reason);
 		rc = hl_egress_judge_host(egress, url.host, url.port, &reason);
 		if (rc)
-			return hl_err_field(err, rc, "/url", "%s (see egress.allow_networks, egress.allow_hosts)", reason);
+			return hl_err_field(err, rc, "/url", "%.120s: %s (see egress.allow_networks, egress.allow_hosts)", url.host.ptr,
+					reason);
 	}
 	w->url = url.text;
 	if (w->name.len == 0)
