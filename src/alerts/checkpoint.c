@@ -1,15 +1,16 @@
 /* Checkpoints. Ticks are cheap because they only append to the log; so that the log does not grow for ever, and a start does not
  * play all of it, the items it speaks of are written now and then, and the blocks are dropped.
  *
- * A round begins when the log holds from_bytes. It remembers the newest block in memory, walks over all items, writes the rows
- * of dirty ones (some in each command), and when the last is durable drops the blocks up to the remembered one. Whatever a tick
- * changes meanwhile is in a later block; if its item was written before, it is dirty again for the next round.
+ * A round begins when the log holds from_bytes, and as much as the last round wrote, so that no more goes into rows than into the
+ * log. It remembers the newest block in memory, walks over all items, writes the rows of dirty ones (some in each command, more
+ * when the log has become long), and when the last is durable drops the blocks up to the remembered one. Whatever a tick changes
+ * meanwhile is in a later block; if its item was written before, it is dirty again for the next round.
  *
  * A row holds what memory holds, and memory holds nothing that is not durable. So playing the blocks that are left over the rows
  * gives the market as it was, however old the rows are and wherever a crash happened.
  *
  *   a slice cannot be written   its items are dirty again, the round ends, the next begins a second later
- *   rounds do not keep up       from HL_CHECKPOINT_LOG_MAX on ticks are refused (HL_EBUSY) */
+ *   rounds do not keep up       a log of HL_CHECKPOINT_LOG_MAX and of four times a round's rows: ticks are refused (HL_EBUSY) */
 #include "alerts/internal.h"
 
 #include "base/arena.h"
@@ -18,7 +19,7 @@
 #include "store/market.h"
 #include <stdlib.h>
 
-enum { SLICE_ITEMS = 64, SLICE_BYTES = 128 << 10, SLICE_BLOCKS = 64, RETRY_MS = 1000, ENTRY = 12 };
+enum { SLICE_ITEMS = 64, SLICE_ITEMS_MAX = 512, SLICE_BYTES = 1 << 20, SLICE_BLOCKS = 256, RETRY_MS = 1000, ENTRY = 12 };
 
 static void move(struct hl_checkpoint *c, enum hl_checkpoint_state to)
 {
@@ -68,6 +69,17 @@ void hl_checkpoint_logged(struct hl_checkpoint *c, uint64_t block, size_t len)
 {
 	c->last_block = block;
 	c->log_bytes += len + HL_CHECKPOINT_BLOCK_COST;
+}
+
+static uint64_t begin_at(const struct hl_checkpoint *c)
+{
+	return HL_MAX(c->from_bytes, c->round_bytes);
+}
+
+bool hl_checkpoint_behind(const struct hl_checkpoint *c)
+{
+	uint64_t round = HL_MAX(c->round_bytes, c->written_bytes);
+	return c->log_bytes >= HL_MAX((uint64_t)HL_CHECKPOINT_LOG_MAX, 4 * round);
 }
 
 /* ---- writing ---- */
@@ -154,6 +166,7 @@ static void slice_done(struct hl_command *cmd, int status)
 		give_up(a, status);
 	} else if (c->state == HL_CHECKPOINT_DROPPING && c->dropped) {
 		c->log_bytes -= c->cover_bytes;
+		c->round_bytes = c->written_bytes;
 		move(c, HL_CHECKPOINT_IDLE);
 		hl_log(&a->d->log, HL_LOG_DEBUG, "market.checkpoint", "upto=%llu bytes=%llu left=%llu", (unsigned long long)c->cover,
 				(unsigned long long)c->cover_bytes, (unsigned long long)c->log_bytes);
@@ -178,11 +191,11 @@ static size_t collect(struct hl_alerts *a)
 	struct hl_checkpoint *c = &a->checkpoint;
 	struct hl_arena links;
 	uint32_t count = hl_market_count(a->market);
-	size_t n = 0;
+	size_t n = 0, most = (size_t)HL_MIN(c->log_bytes / begin_at(c) * SLICE_ITEMS, (uint64_t)SLICE_ITEMS_MAX);
 	c->slice_from = c->at;
 	hl_buf_reset(&c->rows);
 	hl_arena_init(&links, 0);
-	for (; c->at < count && n < SLICE_ITEMS && c->rows.len < SLICE_BYTES; c->at++) {
+	for (; c->at < count && n < most && c->rows.len < SLICE_BYTES; c->at++) {
 		uint64_t bit = (uint64_t)1 << c->at % 64;
 		if (c->dirty[c->at / 64] == 0) {
 			c->at |= 63; /* none of these */
@@ -195,6 +208,7 @@ static size_t collect(struct hl_alerts *a)
 		n++;
 	}
 	hl_arena_fini(&links);
+	c->written_bytes += c->rows.len;
 	return n;
 }
 
@@ -215,12 +229,13 @@ static void step(struct hl_alerts *a)
 hl_ms_t hl_checkpoint_tick(struct hl_alerts *a, hl_ms_t now_mono_ms)
 {
 	struct hl_checkpoint *c = &a->checkpoint;
-	if (c->state != HL_CHECKPOINT_IDLE || c->log_bytes < c->from_bytes || a->d->failed)
+	if (c->state != HL_CHECKPOINT_IDLE || c->log_bytes < begin_at(c) || a->d->failed)
 		return INT64_MAX;
 	if (now_mono_ms < c->not_before_mono_ms)
 		return c->not_before_mono_ms;
 	move(c, HL_CHECKPOINT_WRITING);
 	c->at = 0;
+	c->written_bytes = 0;
 	c->cover = c->last_block;
 	c->cover_bytes = c->log_bytes;
 	step(a);

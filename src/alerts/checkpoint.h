@@ -9,7 +9,7 @@ struct hl_alerts;
 
 enum {
 	HL_CHECKPOINT_FROM = 16 << 20,      /* bytes of the log from which on a round begins */
-	HL_CHECKPOINT_LOG_MAX = 256 << 20,  /* from here on ticks are refused: rounds do not keep up */
+	HL_CHECKPOINT_LOG_MAX = 256 << 20,  /* so much may wait, however small the market is */
 	HL_CHECKPOINT_BLOCK_COST = 64,      /* bytes a block takes besides its own */
 };
 
@@ -23,7 +23,9 @@ struct hl_checkpoint {
 	uint64_t log_bytes;           /* of the blocks in the store */
 	uint64_t last_block;          /* newest one in memory */
 	uint64_t from_bytes;          /* HL_CHECKPOINT_FROM; tests take less */
+	uint64_t round_bytes;         /* of rows written by the last round that ended well: the next begins no earlier */
 	/* the round */
+	uint64_t written_bytes;       /* of rows so far */
 	uint32_t at;                  /* next item to look at */
 	uint32_t slice_from;          /* first one looked at for the slice under way */
 	uint64_t cover, cover_bytes;  /* blocks up to here may go when all is written; their bytes */
@@ -39,6 +41,8 @@ HL_MUST_CHECK int hl_checkpoint_reserve(struct hl_checkpoint *c, uint64_t items)
 void hl_checkpoint_note(struct hl_checkpoint *c, uint32_t item);
 /* A block of that length is stored and in memory. */
 void hl_checkpoint_logged(struct hl_checkpoint *c, uint64_t block, size_t len);
+/* Rounds do not keep up: no ticks now. */
+bool hl_checkpoint_behind(const struct hl_checkpoint *c);
 /* Part of the tick; when it wants to be called again (monotonic). */
 hl_ms_t hl_checkpoint_tick(struct hl_alerts *a, hl_ms_t now_mono_ms);
 

@@ -2,18 +2,16 @@
  *
  *   ids ── item_id → index      items[] ── text (name, then phase)
  *                                 └── sides[ask, bid] ── quotes[]   one for each provider that ever had one: 24 bytes
- *                                        └── best    (by provider)    └── link, without what it shares with the provider's first
+ *                                        └── best    (by provider)    └── link (link.c)
  *
  * A quote that is set replaces its provider's; the best price moves by comparing the two. Only when the best itself got worse
  * are the item's other quotes of that side looked at again. A quote that is nothing any more keeps its place (cents 0),
  * so that room once made stays.
  *
- * Links of one provider differ in their ends. The first link of a provider becomes its base for good; of the others only how
- * much they share with it and the rest is kept. A link that has not changed, the usual case, costs no allocation.
- *
  *   no memory for an item or a quote   HL_ENOMEM, nothing has changed
- *   no memory for a link               the quote counts without it; no memory for a base: links are kept whole until there is */
+ *   no memory for a link               the quote counts without it */
 #include "alerts/market.h"
+#include "alerts/link.h"
 #include "alerts/memory.h"
 #include "base/check.h"
 #include "base/defs.h"
@@ -24,19 +22,13 @@
 
 enum { ITEMS_MIN = 64, QUOTES_MIN = 2, MAP_U64_SLOT = 16, MAP_STR_SLOT = 32 };
 
-struct link {
-	uint16_t shared;              /* bytes of the provider's base it starts with */
-	uint16_t len;                 /* of text */
-	char text[];
-};
-
 struct quote {
 	uint64_t cents : 40;          /* 0 = nothing; HL_MARKET_CENTS_MAX < 2^40 */
 	uint64_t provider : 8;
 	uint64_t at_high : 16;        /* at_ms >> 32 */
 	uint32_t at_low;
 	uint32_t count;
-	struct link *link;            /* NULL = none; owned */
+	struct hl_link *link;         /* NULL = none; owned */
 };
 
 struct side {
@@ -54,9 +46,8 @@ struct item {
 };
 
 struct provider {
+	struct hl_link_base base;     /* of its links */
 	uint8_t number, name_len;
-	uint16_t base_len;
-	char *base;                   /* NULL = no link yet; owned */
 	char name[HL_MARKET_PROVIDER_MAX];
 };
 
@@ -109,7 +100,7 @@ void hl_market_destroy(struct hl_market *m)
 	}
 	free(m->items);
 	for (uint32_t i = 0; i < m->n_providers; i++) {
-		free(m->providers[i]->base);
+		hl_link_base_fini(&m->providers[i]->base);
 		free(m->providers[i]);
 	}
 	hl_map_u64_fini(&m->ids);
@@ -249,67 +240,6 @@ struct hl_str hl_market_provider_name(const struct hl_market *m, uint32_t provid
 	return hl_str_make(m->providers[provider]->name, m->providers[provider]->name_len);
 }
 
-/* ---- links -------------------------------------------------------------------------------------------------------- */
-
-static size_t link_block(const struct link *l)
-{
-	return l ? hl_memory_block(sizeof *l + l->len) : 0;
-}
-
-static size_t shared_with(const struct provider *p, struct hl_str link)
-{
-	size_t n = 0, max = HL_MIN(link.len, (size_t)p->base_len);
-	while (n < max && p->base[n] == link.ptr[n])
-		n++;
-	return n;
-}
-
-static void take_base(struct hl_market *m, struct provider *p, struct hl_str link)
-{
-	if (p->base)
-		return;
-	p->base = malloc(link.len);
-	if (!p->base)
-		return;
-	memcpy(p->base, link.ptr, link.len);
-	p->base_len = (uint16_t)link.len;
-	m->heap_bytes += hl_memory_block(link.len);
-}
-
-/* Puts `link` in place of *slot. */
-static void set_link(struct hl_market *m, struct provider *p, struct link **slot, struct hl_str link)
-{
-	struct link *old = *slot, *l = NULL;
-	if (link.len) {
-		take_base(m, p, link);
-		size_t shared = shared_with(p, link), len = link.len - shared;
-		if (old && old->shared == shared && old->len == len && memcmp(old->text, link.ptr + shared, len) == 0)
-			return;
-		l = malloc(sizeof *l + len);
-		if (l) {
-			l->shared = (uint16_t)shared;
-			l->len = (uint16_t)len;
-			memcpy(l->text, link.ptr + shared, len);
-		}
-	}
-	m->heap_bytes += link_block(l);
-	m->heap_bytes -= link_block(old);
-	free(old);
-	*slot = l;
-}
-
-static struct hl_str link_of(const struct hl_market *m, const struct quote *q, char buf[HL_MARKET_LINK_MAX])
-{
-	const struct link *l = q->link;
-	if (!l)
-		return HL_STR("");
-	HL_CHECK(l->shared + l->len <= HL_MARKET_LINK_MAX);
-	if (l->shared)
-		memcpy(buf, m->providers[q->provider]->base, l->shared);
-	memcpy(buf + l->shared, l->text, l->len);
-	return hl_str_make(buf, (size_t)l->shared + l->len);
-}
-
 /* ---- quotes ------------------------------------------------------------------------------------------------------- */
 
 /* Index of the provider's quote, or of the one it would stand before. Quotes ascend by provider, so it is at its own number, or
@@ -388,7 +318,7 @@ int hl_market_set(struct hl_market *m, bool bids, uint32_t item, uint32_t provid
 	q->count = v->count;
 	q->at_low = (uint32_t)v->at_ms;
 	q->at_high = (uint16_t)(v->at_ms >> 32);
-	set_link(m, m->providers[provider], &q->link, cents ? v->link : HL_STR(""));
+	hl_link_set(&q->link, &m->providers[provider]->base, cents ? v->link : HL_STR(""), &m->heap_bytes);
 	if (cents && better(bids, cents, provider, s->best, s->best_provider)) {
 		s->best = cents;
 		s->best_provider = (uint8_t)provider;
@@ -398,6 +328,19 @@ int hl_market_set(struct hl_market *m, bool bids, uint32_t item, uint32_t provid
 	if (out_moved)
 		*out_moved = s->best != before;
 	return 0;
+}
+
+void hl_market_touch(const struct hl_market *m, bool bids, uint32_t item, uint32_t provider, enum hl_market_depth depth)
+{
+	const struct side *s = &item_at(m, item)->sides[bids];
+	if (depth == HL_MARKET_TOUCH_ITEM) {
+		__builtin_prefetch(s);
+		return;
+	}
+	if (s->n == 0)
+		return;
+	const struct quote *q = &s->quotes[HL_MIN(provider, (uint32_t)s->n - 1)];
+	__builtin_prefetch(depth == HL_MARKET_TOUCH_QUOTE ? (const void *)q : (const void *)q->link);
 }
 
 bool hl_market_next(const struct hl_market *m, bool bids, uint32_t item, size_t *pos, struct hl_market_quote *out,
@@ -410,7 +353,7 @@ bool hl_market_next(const struct hl_market *m, bool bids, uint32_t item, size_t 
 		if (q->cents == 0)
 			continue;
 		*out = (struct hl_market_quote){ .item_id = i->id, .provider = hl_market_provider_name(m, q->provider),
-			.cents = (int64_t)q->cents, .count = q->count, .link = link_of(m, q, link_buf),
+			.cents = (int64_t)q->cents, .count = q->count, .link = hl_link_get(q->link, &m->providers[q->provider]->base, link_buf),
 			.at_ms = (hl_ms_t)((uint64_t)q->at_high << 32 | q->at_low) };
 		return true;
 	}
@@ -440,7 +383,8 @@ void hl_market_view_of(const struct hl_market *m, uint32_t item, struct hl_marke
 	hl_market_item_of(m, item, &out->item);
 	if (asks->best) {
 		out->ask_provider = hl_market_provider_name(m, asks->best_provider);
-		out->ask_link = link_of(m, quote_of(asks, asks->best_provider), link_buf);
+		out->ask_link = hl_link_get(quote_of(asks, asks->best_provider)->link,
+				&m->providers[asks->best_provider]->base, link_buf);
 	}
 	if (bids->best)
 		out->bid_provider = hl_market_provider_name(m, bids->best_provider);

@@ -56,6 +56,10 @@ HL_MUST_CHECK int hl_market_room(struct hl_market *m, bool bids, uint32_t item, 
  * Of equal amounts that of the provider with the lowest number is the best. */
 HL_MUST_CHECK int hl_market_set(struct hl_market *m, bool bids, uint32_t item, uint32_t provider,
 		const struct hl_market_quote *q, bool *out_moved);
+/* Begins to load what hl_market_room and hl_market_set look at, each depth through what the one before loaded. Who has many
+ * quotes for items all over the market asks some quotes ahead, and does not wait for memory at each. */
+enum hl_market_depth { HL_MARKET_TOUCH_ITEM, HL_MARKET_TOUCH_QUOTE, HL_MARKET_TOUCH_LINK };
+void hl_market_touch(const struct hl_market *m, bool bids, uint32_t item, uint32_t provider, enum hl_market_depth depth);
 /* The quotes of an item one by one (those that are nothing are left out): start with *pos = 0, false at the end. Strings
  * are borrowed until the market changes, the link until link_buf does. */
 bool hl_market_next(const struct hl_market *m, bool bids, uint32_t item, size_t *pos, struct hl_market_quote *out,

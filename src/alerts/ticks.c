@@ -12,6 +12,8 @@
 #include "store/market.h"
 #include <stdlib.h>
 
+enum { AHEAD = 8 /* quotes: about as long as memory takes */ };
+
 /* Where a quote goes; what it says is in the block. */
 struct spot {
 	uint32_t item;
@@ -37,6 +39,12 @@ static int apply(struct hl_command *c, struct hl_txn *txn)
 	return hl_txn_status(txn);
 }
 
+static void touch(const struct tick *t, size_t i, enum hl_market_depth depth)
+{
+	if (i < t->n)
+		hl_market_touch(t->a->market, t->bids, t->spots[i].item, t->spots[i].provider, depth);
+}
+
 static void play(struct tick *t)
 {
 	struct hl_alerts *a = t->a;
@@ -47,6 +55,9 @@ static void play(struct tick *t)
 	hl_block_read(&r, hl_buf_all(&t->block));
 	for (; hl_block_next(&r, &q, &bid); i++) {
 		const struct spot *s = &t->spots[i];
+		touch(t, i + 3 * AHEAD, HL_MARKET_TOUCH_ITEM);
+		touch(t, i + 2 * AHEAD, HL_MARKET_TOUCH_QUOTE);
+		touch(t, i + AHEAD, HL_MARKET_TOUCH_LINK);
 		HL_CHECK(hl_market_set(a->market, bid, s->item, s->provider, &q, &moved) == 0); /* room was made */
 		hl_checkpoint_note(&a->checkpoint, s->item);
 		if (moved)
@@ -81,22 +92,36 @@ static void done(struct hl_command *c, int status)
 	hl_alerts_ended(a);
 }
 
-/* Judges each quote as hl_market_check does, in short, and makes room for it. */
-static int take(struct tick *t, const struct hl_market_quote *v, struct hl_err *err)
+/* Judges a quote as hl_market_check does, in short. */
+static int find_spot(struct tick *t, const struct hl_market_quote *q, struct spot *out, struct hl_err *err)
 {
 	struct hl_market *m = t->a->market;
+	uint32_t item = hl_market_find(m, q->item_id);
+	if (item == HL_MARKET_NO_ITEM)
+		return hl_err_field(err, HL_ENOTFOUND, "/item_id", "there is no such item");
+	if (q->cents > HL_MARKET_CENTS_MAX || q->link.len > HL_MARKET_LINK_MAX)
+		return hl_err_set(err, HL_EINVAL, "a price or a link is too large");
+	int provider = hl_market_provider_put(m, q->provider);
+	if (provider < 0)
+		return hl_err_field(err, provider, "/provider", "%s", hl_strerror(provider));
+	*out = (struct spot){ item, (uint32_t)provider };
+	return 0;
+}
+
+/* Finds where each quote goes and makes room for it. */
+static int take(struct tick *t, const struct hl_market_quote *v, struct hl_err *err)
+{
 	for (size_t i = 0; i < t->n; i++) {
-		const struct hl_market_quote *q = &v[i];
-		uint32_t item = hl_market_find(m, q->item_id);
-		if (item == HL_MARKET_NO_ITEM)
-			return hl_err_field(err, HL_ENOTFOUND, "/item_id", "there is no such item");
-		if (q->cents > HL_MARKET_CENTS_MAX || q->link.len > HL_MARKET_LINK_MAX)
-			return hl_err_set(err, HL_EINVAL, "a price or a link is too large");
-		int provider = hl_market_provider_put(m, q->provider);
-		int rc = provider < 0 ? provider : hl_market_room(m, t->bids, item, (uint32_t)provider);
+		int rc = find_spot(t, &v[i], &t->spots[i], err);
 		if (rc)
-			return hl_err_field(err, rc, "/provider", "%s", hl_strerror(rc));
-		t->spots[i] = (struct spot){ item, (uint32_t)provider };
+			return rc;
+		touch(t, i, HL_MARKET_TOUCH_ITEM);
+	}
+	for (size_t i = 0; i < t->n; i++) {
+		touch(t, i + AHEAD, HL_MARKET_TOUCH_QUOTE);
+		int rc = hl_market_room(t->a->market, t->bids, t->spots[i].item, t->spots[i].provider);
+		if (rc)
+			return hl_err_set(err, rc, "%s", hl_strerror(rc));
 	}
 	return 0;
 }
@@ -109,7 +134,7 @@ int hl_market_apply(struct hl_alerts *a, bool bids, const struct hl_market_quote
 		return rc;
 	if (n == 0 || n > HL_MARKET_BLOCK_MAX)
 		return hl_err_set(err, HL_EINVAL, "1 to %d quotes at a time", HL_MARKET_BLOCK_MAX);
-	if (a->checkpoint.log_bytes >= HL_CHECKPOINT_LOG_MAX)
+	if (hl_checkpoint_behind(&a->checkpoint))
 		return hl_err_set(err, HL_EBUSY, "too many quotes wait to be written to their items");
 	struct tick *t = calloc(1, sizeof(*t) + n * sizeof(t->spots[0]));
 	if (!t)

@@ -201,6 +201,52 @@ static void best_prices(void **state)
 	assert_int_equal(hl_market_quotes(market), 2);
 }
 
+/* Loading ahead looks at nothing that is not there, and finds what is. */
+static void touch(void **state)
+{
+	(void)state;
+	uint32_t a = item(1, "a", "");
+	for (int p = 0; p < 4; p++) {
+		for (enum hl_market_depth d = HL_MARKET_TOUCH_ITEM; d <= HL_MARKET_TOUCH_LINK; d++) {
+			hl_market_touch(market, false, a, (uint32_t)p, d);
+			hl_market_touch(market, true, a, 255, d);
+		}
+		set(false, a, (const char *[]){ "x", "y", "z", "w" }[p], 100 - p, 1, p % 2 ? "http://x" : "");
+		check_view(a, 100 - p, (const char *[]){ "x", "y", "z", "w" }[p], p % 2 ? "http://x" : "", 0, "");
+	}
+}
+
+/* Providers come to an item in any order and are found again. */
+static void any_order(void **state)
+{
+	(void)state;
+	char name[16];
+	uint32_t a = item(1, "a", "");
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof name, "p%d", i);
+		assert_int_equal(hl_market_provider_put(market, hl_str_from(name)), i);
+	}
+	for (int lap = 0; lap < 3; lap++) {
+		for (int i = 0; i < 100; i++) {
+			int p = i * 37 % 100;
+			if (lap == 0 && p % 3 == 0)
+				continue; /* comes later */
+			snprintf(name, sizeof name, "p%d", p);
+			set(false, a, name, 1000 + p + lap, 1, name);
+		}
+	}
+	size_t pos = 0;
+	char buf[HL_MARKET_LINK_MAX];
+	struct hl_market_quote q;
+	for (int p = 0; p < 100; p++) {
+		assert_true(hl_market_next(market, false, a, &pos, &q, buf));
+		snprintf(name, sizeof name, "p%d", p);
+		assert_true(hl_str_eq(q.provider, hl_str_from(name)) && hl_str_eq(q.link, q.provider) && q.cents == 1002 + p);
+	}
+	assert_false(hl_market_next(market, false, a, &pos, &q, buf));
+	check_view(a, 1002, "p0", "p0", 0, "");
+}
+
 static void walk(void **state)
 {
 	(void)state;
@@ -358,7 +404,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(items), T(checks_of_items), T(checks_of_quotes), T(providers), T(best_prices), T(walk), T(links), T(rates),
+		T(items), T(checks_of_items), T(checks_of_quotes), T(providers), T(best_prices), T(touch), T(any_order),
+		T(walk), T(links), T(rates),
 		T(checks_of_rates), T(search),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
