@@ -191,7 +191,7 @@ static size_t collect(struct hl_alerts *a)
 	struct hl_checkpoint *c = &a->checkpoint;
 	struct hl_arena links;
 	uint32_t count = hl_market_count(a->market);
-	size_t n = 0, most = (size_t)HL_MIN(c->log_bytes / begin_at(c) * SLICE_ITEMS, (uint64_t)SLICE_ITEMS_MAX);
+	size_t n = 0, most = (size_t)HL_MIN((c->log_bytes / begin_at(c) + 1) * SLICE_ITEMS, (uint64_t)SLICE_ITEMS_MAX);
 	c->slice_from = c->at;
 	hl_buf_reset(&c->rows);
 	hl_arena_init(&links, 0);
