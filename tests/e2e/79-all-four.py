@@ -8,6 +8,7 @@ import shutil
 import tempfile
 
 import harness
+import market
 from harness import Client, Receiver, until
 
 TYPE = "alert.triggered"        # the one event cs2cap knows; here it is in every catalogue
@@ -102,7 +103,7 @@ class Tenant:
         return body["object"] == "event" and "x-bitnob-signature" in h
 
 
-class AllFour(harness.Case):
+class AllFour(harness.Case, market.Market):
     settings = {"egress.allow_hosts": "localhost", "delivery.retry_dialects": "hourly"}
     n = 0
 
@@ -277,6 +278,44 @@ class AllFour(harness.Case):
             self.assertEqual(native.publish(TYPE)["deliveries"], len(left) + 1)
             for o in left:
                 self.assertEqual([w["id"] for w in o.dialect.list_webhooks(o.client)], [o.id])
+
+    def test_alerts(self):
+        """An alert made in one dialect, and one made natively: what it triggers reaches webhooks of all four; the alert itself
+        is seen where it was made, and by the operator."""
+        self.put_items()
+        here, there = self.account(), self.account()
+        tenants = self.together(*[lambda d=d: Tenant(self, d, here) for d in DIALECTS])
+        neighbour = Tenant(self, DIALECTS[0], there)
+        body = {"item_id": market.AK, "kind": "price_below", "threshold_value": "20.00", "threshold_currency": "USD"}
+        made = {}
+        for t in (tenants[0], neighbour):
+            a = t.client.post("/account/alerts", body)
+            self.assertEqual(a.status, 201, a)
+            made[t] = a.json["id"]
+        native = tenants[0].native.post("/v1/alerts", {"item_id": market.AK, "kind": "price_below", "threshold": "20.00", "currency": "USD"})
+        self.assertEqual(native.status, 201, native)
+        before = [t.client.get("/account/alerts").json["alerts"] for t in made]
+        for t, foreign in ((tenants[0], made[neighbour]), (tenants[0], native.json["id"]), (neighbour, made[tenants[0]])):
+            for method, change in (("PATCH", {"is_enabled": False}), ("DELETE", None)):
+                unknown = t.client.request(method, "/account/alerts/" + NOBODY, change)
+                a = t.client.request(method, "/account/alerts/" + foreign, change)
+                self.assertEqual((a.status, a.body), (404, unknown.body), (method, a))
+        self.assertEqual([t.client.get("/account/alerts").json["alerts"] for t in made], before)
+        for t in made:
+            self.assertEqual([a["id"] for a in t.client.get("/account/alerts").json["alerts"]], [made[t]])
+        for t in tenants[1:]:
+            self.assertEqual(t.client.get("/account/alerts").status, 401)
+        self.asks(market.ask(market.AK, 1950))
+        for t in tenants:                                   # from the dialect's rule and from the native one
+            until(lambda: len(t.requests()) >= 2, t.dialect.name)
+            self.assertTrue(all(t.look().shape(r) for r in t.requests()), t.dialect.name)
+        until(lambda: neighbour.requests(), "the neighbour's")
+        for t in made:
+            events = t.client.get("/account/alerts/events").json["events"]
+            self.assertEqual([e["alert_id"] for e in events], [made[t]])
+        seen = {a["id"] for a in tenants[0].native.get("/v1/alerts").json["data"]}
+        self.assertEqual(seen, {made[tenants[0]], native.json["id"]}, "the operator sees both")
+        self.assertEqual([len(t.requests()) for t in tenants] + [len(neighbour.requests())], [2, 2, 2, 2, 1])
 
     def test_one_url_for_all(self):
         """The same receiver registered in every dialect gets each event once for each, told apart by shape and headers."""
