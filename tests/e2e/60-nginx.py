@@ -133,6 +133,16 @@ class Behind(harness.Case):
         self.assertEqual((a.body.count(b'"status":202'), a.body.count(b'"bad_json"')), (9, 1))
         self.expect(self.api.post("/v1/events/batch", line * 5000, content_type="text/plain"), 415)
 
+    def test_market_feeds(self):
+        items = b"".join(b'{"item_id":%d,"market_hash_name":"Item %d"}\n' % (i, i) for i in range(1, 40001))
+        asks = b"".join(b'{"item_id":%d,"provider":"p","lowest_ask":%d}\n' % (i, i) for i in range(1, 40001))
+        self.assertGreater(len(items), 1 << 20)
+        for method, path, body in (("PUT", "items", items), ("POST", "asks", asks + b"bad\n")):
+            a = self.api.request(method, "/v1/market/" + path, body, content_type="application/x-ndjson")
+            self.assertEqual((a.status, a.json["accepted"]), (200, 40000), a)
+        self.assertEqual(a.json["errors"][0]["line"], 40001)
+        self.assertEqual(self.api.get("/v1/market/items/39999").json["best_ask"], 39999)
+
     def test_a_slow_batch(self):
         """Written bit by bit: nothing times out in between, and every result comes."""
         with self.nginx.connect() as s:
