@@ -162,6 +162,14 @@ class Alerts(Market, cs2cap.Case):
             self.refused(nobody.request(method, path, body), 401, "UNAUTHORIZED", "Missing Authorization header")
             for key in ("sk_live_nonsense", self.native.key):
                 self.refused(harness.Client(self.server, key).request(method, path, body), 401, "AUTH_INVALID_API_KEY")
+        gone = self.client("read,manage", self.id)
+        self.assertEqual(self.api.delete("/v1/keys/" + gone.key[:10]).status, 204)
+        elsewhere = harness.Client(self.server, None)
+        elsewhere.headers = {"X-API-Key": self.cs.key}
+        for method, path in routes:
+            body = {} if method in ("POST", "PATCH") else None
+            self.refused(gone.request(method, path, body), 401, "AUTH_API_KEY_REVOKED")
+            self.refused(elsewhere.request(method, path, body), 401, "UNAUTHORIZED")
         reader = self.client("read", self.id)
         for method, path in routes:
             if method == "GET":
