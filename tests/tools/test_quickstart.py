@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 from program import clean_env  # noqa: E402
 
-WANTED = ["include", "src", "subprojects", "tools", "meson.build", "meson_options.txt", "docs"]
+WANTED = ["include", "src", "subprojects", "tools", "meson.build", "meson_options.txt", "docs", "share"]
 
 
 class Quickstart(unittest.TestCase):
