@@ -217,6 +217,7 @@ class Refused(Case):
             for method, path in self.ROUTES:
                 body = {"url": self.url("ok")} if method in ("POST", "PATCH") else None
                 self.refused(caller.request(method, path, body), 401)
+        self.refused(callers[0].get(ROOT), 401, "X-API-Key")
         self.ok(self.shop.get(ROOT + "/"))
 
     def test_scopes(self):

@@ -30,15 +30,16 @@ static unsigned write_error(struct hl_call *c, const struct hl_problem *p)
 {
 	unsigned status = hl_problem_status(p);
 	struct hl_str member = own_name(hl_dialect_member(p->pointer));
+	struct hl_str detail = p->kind == HL_PROBLEM_MISSING_KEY ? HL_STR("an API key is needed in X-API-Key") : hl_problem_detail(p);
 	struct hl_buf text = { .data = NULL };
 	struct hl_jsonw w;
 	if (member.len)
 		hl_buf_fmt(&text, "%.*s: ", HL_FMT(member));
-	hl_buf_str(&text, hl_problem_detail(p));
+	hl_buf_str(&text, detail);
 	hl_call_writer(c, &w);
 	hl_jsonw_object(&w);
 	hl_jsonw_key(&w, "message");
-	hl_jsonw_str(&w, hl_buf_ok(&text) ? hl_buf_all(&text) : hl_problem_detail(p));
+	hl_jsonw_str(&w, hl_buf_ok(&text) ? hl_buf_all(&text) : detail);
 	hl_jsonw_object_end(&w);
 	hl_buf_fini(&text);
 	return status == 422 ? 400 : status;
