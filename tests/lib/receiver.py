@@ -29,6 +29,7 @@ Behaviours, the first part of the path; what follows is free ("/ok/anything"):
     /body/BYTES              200 with a body of that many bytes
     /euros/N                 200 with that many characters of three bytes each
     /redirect                302 to /ok
+    /redirect-to/CODE/…      CODE to http://…
     /gone                    410
     /hang                    reads the request and never answers
     /hang-head, /hang-body   stops in the middle of the answer's head, of its body
@@ -163,7 +164,9 @@ class Connection(asyncio.Protocol):
         behaviour = self.receiver.note(method, target, headers, body, self.transport)
         parts = behaviour.strip("/").split("/")
         act = getattr(self, "do_" + parts[0].replace("-", "_"), None)
-        if act is None:
+        if parts[0] == "redirect-to":
+            self.send_done(answer(int(parts[1]), b"", "Location: http://" + "/".join(parts[2:])))
+        elif act is None:
             self.send_done(answer(404, b"no such behaviour\n"))
         else:
             act(headers, [int(p) for p in parts[1:] if p.isdigit()])
