@@ -213,7 +213,7 @@ class Server:
         self.launch(wrapper)
 
     def launch(self, wrapper=()):
-        argv = [*wrapper, HOOKLINE, "serve", "--data", self.dir, "--listen", f"127.0.0.1:{self.port}"]
+        argv = [*wrapper, HOOKLINE, "serve", "--allow-root", "--data", self.dir, "--listen", f"127.0.0.1:{self.port}"]
         for name, value in self.settings.items():
             argv += ["--set", f"{name}={value}"]
         began = time.monotonic()

@@ -36,7 +36,7 @@ static int open_unix(struct hl_ask *c, struct hl_str path, struct hl_err *err)
 		snprintf(c->authority, sizeof(c->authority), "localhost");
 		return HL_OK;
 	}
-	if (errno == ENOENT || errno == ECONNREFUSED)
+	if (errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED)
 		return hl_err_set(err, HL_ENOTFOUND, "nobody listens on %s", un.sun_path);
 	return hl_err_errno(err, errno, "%s", un.sun_path);
 }

@@ -35,6 +35,7 @@ int hl_exit_of(int rc)
 	case HL_EKEY:
 	case HL_ECORRUPT:
 	case HL_EPERM:
+	case HL_ENOTFOUND:
 	case HL_EIO:
 	case HL_EFULL:
 		return HL_EXIT_STORE;

@@ -10,8 +10,9 @@
 	X(1, FAILED, "what was asked could not be done; the reason is on stderr")                                \
 	X(2, USAGE, "the command line does not make sense")                                                      \
 	X(3, CONFIG, "the configuration is wrong; the message names option and place")                           \
-	X(4, STORE, "the data directory cannot be used: in use, wrong key, newer format, damaged, no permission") \
-	X(5, FATAL, "the store failed while the server ran; nothing unacknowledged was lost, start it again")
+	X(4, STORE, "the data directory cannot be used: missing, in use, wrong key, newer format, damaged, no permission") \
+	X(5, FATAL, "the store failed while the server ran; nothing acknowledged was lost, start it again")       \
+	X(6, UNSAFE, "refused: serve as root without --allow-root, or server.sandbox = require without Landlock")
 
 #define HL_X(number, name, text) HL_EXIT_##name = number,
 enum hl_exit { HL_EXIT_TABLE(HL_X) };
@@ -19,23 +20,23 @@ enum hl_exit { HL_EXIT_TABLE(HL_X) };
 
 /* X(name, what follows it on the command line, what it does) */
 #define HL_CMD_TABLE(X)                                                                                          \
-	X(serve, "[--config FILE] [--data DIR] [--listen ADDR]... [--set SECTION.KEY=VALUE]... [--takeover] "    \
-	  "[--check-config | --print-config]",                                                                   \
+	X(serve, "[DIR | --data DIR] [--config FILE] [--listen ADDR]... [--set SECTION.KEY=VALUE]... "           \
+	  "[--takeover] [--allow-root] [--check-config | --print-config]",                                       \
 	  "Runs the server until SIGTERM or SIGINT.")                                                            \
-	X(key, "create|list|revoke [--data DIR] [--account ID] [--dialect NAME] [--scope S,...] [--name TEXT] "  \
-	  "[--expires TIME] [KEY]",                                                                              \
+	X(key, "create|list|revoke [KEY] [DIR | --data DIR] [--account ID] [--dialect NAME] [--scope S,...] "    \
+	  "[--name TEXT] [--expires TIME]",                                                                      \
 	  "Makes, lists or revokes API keys, beside a running server or without one. create prints the new key " \
 	  "and nothing else on stdout.")                                                                         \
 	X(publish, "TYPE [JSON | @FILE | -] [--id ID] [--key KEY] [--url URL] [--account ID]",                   \
 	  "Publishes one event to the server at HOOKLINE_URL with the key in HOOKLINE_KEY.")                     \
 	X(listen, "[ADDR] [--secret S] [--answer CODE] [--delay MS] [--count N]",                                \
 	  "A receiver: verifies the signature of each delivery and prints it.")                                  \
-	X(check, "DIR [--key-file FILE]",                                                                                   \
+	X(check, "DIR | --data DIR [--key-file FILE]",                                                           \
 	  "Audits a store, also one in use: every index entry has its row and back, counters are true.")         \
-	X(backup, "DIR DEST [--compact] [--with-key] [--key-file FILE]",                                         \
+	X(backup, "DIR DEST | --data DIR DEST [--compact] [--with-key] [--key-file FILE]",                       \
 	  "Copies a store, also one in use, into the new directory DEST. Without --with-key the copy opens only " \
 	  "beside the key file, which is kept elsewhere.")                                                       \
-	X(migrate, "DIR [--rekey FILE] [--key-file FILE]",                                                       \
+	X(migrate, "DIR | --data DIR [--rekey FILE] [--key-file FILE]",                                          \
 	  "Brings a store to the format of this version; with --rekey it seals every secret anew under the key " \
 	  "in FILE, made if missing. The server must not run.")                                                     \
 	X(version, "",                                                                                           \

@@ -38,8 +38,9 @@ static bool list_one(void *data, const struct hl_key *k, struct hl_str account_i
 	return true;
 }
 
+/* *out_opened: the store is there, so what failed is the order. */
 static int run_local(enum action action, const struct hl_config *c, const struct hl_key_order *o, struct hl_buf *out,
-		struct hl_err *err)
+		bool *out_opened, struct hl_err *err)
 {
 	const struct hl_store_options so = {
 		.dir = c->engine.data_dir, .max_bytes = c->engine.store_max_bytes, .key_file = c->engine.key_file,
@@ -47,6 +48,7 @@ static int run_local(enum action action, const struct hl_config *c, const struct
 	};
 	struct hl_store *store;
 	int rc = hl_store_open(&store, &so, err);
+	*out_opened = rc == HL_OK;
 	if (rc)
 		return rc;
 	const struct hl_key k = {
@@ -102,8 +104,9 @@ static int run(enum action action, const struct hl_config *c, const struct hl_ke
 		: action == LIST  ? hl_key_ask_list(url, o, &out, &err)
 				  : hl_key_ask_revoke(url, o, &err);
 	bool local = rc == HL_ENOTFOUND || rc == HL_EURL; /* no server, or a path no socket can have */
+	bool opened = false;
 	if (local)
-		rc = run_local(action, c, o, &out, &err);
+		rc = run_local(action, c, o, &out, &opened, &err);
 	if (rc == HL_OK && action == CREATE)
 		printf("%.*s\n", HL_FMT(hl_buf_all(&out)));
 	else if (rc == HL_OK && action == LIST)
@@ -111,7 +114,8 @@ static int run(enum action action, const struct hl_config *c, const struct hl_ke
 	hl_buf_fini(&out);
 	if (rc == HL_OK)
 		return HL_EXIT_OK;
-	int code = local && rc != HL_ENOTFOUND && rc != HL_EINVAL ? hl_exit_of(rc) : HL_EXIT_FAILED;
+	bool order_wrong = !local || (opened && (rc == HL_ENOTFOUND || rc == HL_EINVAL));
+	int code = order_wrong ? HL_EXIT_FAILED : hl_exit_of(rc);
 	return hl_cmd_fail(code, "%s", err.text[0] ? err.text : hl_strerror(rc));
 }
 
@@ -170,13 +174,18 @@ int hl_cmd_key(int argc, char **argv)
 		action++;
 	if (optind >= argc || action == NO_ACTION)
 		return hl_cmd_usage("key", "want create, list or revoke");
-	if (argc - optind != (action == REVOKE ? 2 : 1))
-		return hl_cmd_usage("key", action == REVOKE ? "revoke wants one key" : "too many arguments");
-	if (action == REVOKE)
-		o.key = hl_str_from(argv[optind + 1]);
+	optind++;
 	uint32_t number;
+	if (action == REVOKE && optind == argc)
+		return hl_cmd_usage("key", "revoke wants a key");
+	if (action == REVOKE)
+		o.key = hl_str_from(argv[optind++]);
 	if (action == REVOKE && hl_key_text_parse(o.key, &number) && hl_key_prefix_parse(o.key, &number))
-		return hl_cmd_usage("key", "%s is neither a key nor the prefix of one", argv[optind + 1]);
+		return hl_cmd_usage("key", "%s is neither a key nor the prefix of one", argv[optind - 1]);
+	if (optind < argc && !hl_setup_take_dir(&setup, argv[optind++]))
+		return hl_cmd_usage("key", "the data directory is given twice");
+	if (optind < argc)
+		return hl_cmd_usage("key", "too many arguments");
 	struct hl_config c;
 	struct hl_err err = { 0 };
 	if (hl_setup_config(&setup, &c, &err))

@@ -3,21 +3,25 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "main/confine.h"
 #include "main/process.h"
 #include "main/setup.h"
 #include "store/backup.h"
 #include "store/lock.h"
 #include <stdio.h>
+#include <string.h>
 
-/* Arguments of a command of this file: shared flags, its own switches, and n_words words. */
+/* Arguments of a command of this file: shared flags, its own switches, the data directory, and for backup the copy's. */
 struct words {
 	struct hl_setup setup;
 	bool compact, with_key;
 	const char *rekey;
-	const char *word[2];
+	const char *dest;
 };
 
-static int read_words(int argc, char **argv, unsigned n_words, struct words *out, struct hl_config *c)
+/* The data directory is the first word, unless flags, file or environment name it and the word is not there. A default
+ * would be a guess here. */
+static int read_words(int argc, char **argv, struct words *out, struct hl_config *c)
 {
 	static const struct option options[] = {
 		HL_SETUP_OPTIONS,
@@ -37,13 +41,24 @@ static int read_words(int argc, char **argv, unsigned n_words, struct words *out
 		else
 			return hl_cmd_usage(argv[0], "unknown option");
 	}
-	if (argc - optind != (int)n_words)
-		return hl_cmd_usage(argv[0], n_words == 1 ? "want a data directory" : "want a data directory and a new one");
-	for (unsigned i = 0; i < n_words; i++)
-		out->word[i] = argv[optind + (int)i];
-	hl_setup_take(&out->setup, HL_SETUP_DATA, out->word[0]);
+	bool backup = strcmp(argv[0], "backup") == 0;
+	int n = argc - optind;
+	if (n > 1 + backup || n < (int)backup)
+		return hl_cmd_usage(argv[0], backup ? "want a data directory and a new one" : "want one data directory");
+	if (n == 1 + backup && !hl_setup_take_dir(&out->setup, argv[optind]))
+		return hl_cmd_usage(argv[0], "the data directory is given twice");
+	out->dest = backup ? argv[argc - 1] : NULL;
 	struct hl_err err = { 0 };
-	return hl_setup_config(&out->setup, c, &err) ? hl_cmd_fail(HL_EXIT_CONFIG, "%s", err.text) : HL_EXIT_OK;
+	if (hl_setup_config(&out->setup, c, &err))
+		return hl_cmd_fail(HL_EXIT_CONFIG, "%s", err.text);
+	int code = HL_EXIT_OK;
+	if (strcmp(c->source[HL_SETTING_store_dir], "default") == 0)
+		code = hl_cmd_usage(argv[0], "want a data directory");
+	else if (hl_confine_command(c, out->dest ? out->dest : out->rekey, &err))
+		code = hl_cmd_fail(HL_EXIT_UNSAFE, "%s", err.text);
+	if (code)
+		hl_config_fini(c);
+	return code;
 }
 
 static void report(void *data, enum hl_audit_severity severity, const char *text)
@@ -79,7 +94,7 @@ int hl_cmd_check(int argc, char **argv)
 {
 	struct words w;
 	struct hl_config c;
-	int code = read_words(argc, argv, 1, &w, &c);
+	int code = read_words(argc, argv, &w, &c);
 	if (code)
 		return code;
 	struct hl_err err = { 0 };
@@ -108,15 +123,17 @@ int hl_cmd_backup(int argc, char **argv)
 {
 	struct words w;
 	struct hl_config c;
-	int code = read_words(argc, argv, 2, &w, &c);
+	int code = read_words(argc, argv, &w, &c);
 	if (code)
 		return code;
 	const struct hl_backup_options o = {
-		.dir = c.engine.data_dir, .dest = w.word[1], .key_file = c.engine.key_file, .compact = w.compact, .with_key = w.with_key,
+		.dir = c.engine.data_dir, .dest = w.dest, .key_file = c.engine.key_file, .compact = w.compact, .with_key = w.with_key,
 	};
 	struct hl_err err = { 0 };
 	int rc = hl_backup(&o, &err);
 	hl_config_fini(&c);
+	if (rc && err.field[0]) /* the copy's directory is at fault, not the data directory */
+		return hl_cmd_fail(HL_EXIT_FAILED, "%s", err.text);
 	return rc ? hl_cmd_fail_err(&err) : HL_EXIT_OK;
 }
 
@@ -143,7 +160,7 @@ int hl_cmd_migrate(int argc, char **argv)
 {
 	struct words w;
 	struct hl_config c;
-	int code = read_words(argc, argv, 1, &w, &c);
+	int code = read_words(argc, argv, &w, &c);
 	if (code)
 		return code;
 	struct hl_err err = { 0 };

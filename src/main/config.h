@@ -20,7 +20,8 @@
  * min and max are in the kind's unit: bytes, milliseconds (MS), seconds (S), length of a text. */
 #define HL_CONFIG_TABLE(X)                                                                                              \
 	X(server, listen, LIST, listen, 0, HL_LIST_MAX, "127.0.0.1:8420",                                               \
-	  "Where to listen: address:port, [address]:port or unix:path; parted by commas. Sockets from systemd come on top") \
+	  "Where to listen: address:port, [address]:port or unix:path; parted by commas. Sockets from systemd come on top, " \
+	  "or take the default's place")                                                                                \
 	X(server, socket_mode, MODE, socket_mode, 0, 0777, "0660",                                                      \
 	  "Permission bits of the unix sockets of server.listen")                                                       \
 	X(server, max_connections, COUNT, max_connections, 16, 65536, "1024",                                           \
@@ -33,6 +34,8 @@
 	  "A connection without a request is closed after this time; longer than the proxy's")                          \
 	X(server, drain_timeout, MS, drain_timeout_ms, 0, 600000, "20s",                                                \
 	  "After SIGTERM requests and attempts under way may take this long to end")                                    \
+	X(server, sandbox, SANDBOX, sandbox, 0, 0, "auto",                                                              \
+	  "Keep the process to its own files by Landlock: where the kernel has it, never, or not start without it")     \
 	X(store, dir, PATH, engine.data_dir, 1, 4096, "data",                                                           \
 	  "The data directory; made if missing")                                                                        \
 	X(store, max_size, SIZE, engine.store_max_bytes, 64 * HL_MIB, 16 * HL_TIB, "64GiB",                             \
@@ -42,7 +45,8 @@
 	X(store, retention_percent, COUNT, engine.retention_percent, 1, 80, "60",                                       \
 	  "... or until the store holds this percentage of its quota")                                                  \
 	X(store, key_file, PATH, engine.key_file, 0, 4096, "",                                                          \
-	  "The sealing key of webhook secrets; empty: the file \"key\" in the data directory, made on first start")     \
+	  "The sealing key of webhook secrets; empty: $CREDENTIALS_DIRECTORY/hookline.key if there is one, else the "   \
+	  "file \"key\" in the data directory, made on first start")                                                    \
 	X(store, event_types, PATH, event_types, 0, 4096, "",                                                           \
 	  "Event types a new store begins with: a file as PUT /v1/event-types takes it; empty: those of the four "      \
 	  "dialects; none: no types. A store in use is never changed by it")                                            \
@@ -131,6 +135,7 @@ struct hl_config {
 	uint32_t socket_mode;
 	uint32_t max_connections;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms;
+	enum hl_sandbox_mode sandbox;
 	uint64_t body_max;
 	const char *event_types;
 	const char *tiers_text;

@@ -1,5 +1,8 @@
 /* Addresses and descriptors to listen on.
  *
+ * Sockets from systemd take the place of the default address: who activates by socket has said where. An address that
+ * was configured is bound beside them.
+ *
  * Fixed ports are bound late, after the data directory's lock was taken: a successor started with --takeover must not
  * fail because its predecessor still listens. Port 0 cannot collide with anybody and is bound at once. */
 #include "main/listeners.h"
@@ -9,6 +12,7 @@
 #include "net/listener.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int inherit(struct hl_listeners *l, struct hl_err *err)
@@ -57,7 +61,8 @@ int hl_listeners_gather(struct hl_listeners *l, const struct hl_config *c, struc
 {
 	l->n = 0;
 	int rc = inherit(l, err);
-	for (unsigned i = 0; rc == HL_OK && i < c->n_addrs; i++) {
+	bool replaced = l->n > 0 && strcmp(c->source[HL_SETTING_server_listen], "default") == 0;
+	for (unsigned i = 0; rc == HL_OK && !replaced && i < c->n_addrs; i++) {
 		struct hl_addr addr = c->addrs[i];
 		int fd = -1;
 		if (!hl_addr_is_unix(&addr) && hl_addr_port(&addr) == 0)

@@ -3,6 +3,7 @@
 #include "main/notify.h"
 
 #include "base/str.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,6 +27,20 @@ void hl_notify(const char *message)
 	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 	(void)!sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&un, size);
 	close(fd);
+}
+
+void hl_notify_status(const char *state, const char *fmt, ...)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%s%sSTATUS=", state, state[0] ? "\n" : "");
+	char *status = text + n;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(status, sizeof(text) - (size_t)n, fmt, ap);
+	va_end(ap);
+	for (char *p = status; (p = strchr(p, '\n')) != NULL;)
+		*p = ' ';
+	hl_notify(text);
 }
 
 void hl_notify_reloading(void)

@@ -12,15 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HL_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define HL_SANITIZED 1
-#endif
-
 enum { FILES_ENOUGH = 1 << 20 }; /* some systems say "unlimited", and the kernel's tables are sized by what we ask for */
 
 void hl_process_harden(uint64_t *out_files)
@@ -40,6 +31,7 @@ void hl_process_harden(uint64_t *out_files)
 		*out_files = files.rlim_cur;
 	}
 	setrlimit(RLIMIT_CORE, &core);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 #ifndef HL_SANITIZED
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif

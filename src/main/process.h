@@ -4,8 +4,18 @@
 
 #include <hookline/error.h>
 
-/* New files are ours alone, SIGPIPE is ignored, no core file and no ptrace (sealing key and secrets are in memory), as many
- * descriptors as the hard limit allows. *out_files: that limit. Never fails: what is refused stays as it was. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HL_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define HL_SANITIZED 1
+#endif
+
+/* New files are ours alone, SIGPIPE is ignored, no core file and no ptrace (sealing key and secrets are in memory), no
+ * privileges from set-user-id programs, as many descriptors as the hard limit allows. *out_files: that limit. Never fails:
+ * what is refused stays as it was. */
 void hl_process_harden(uint64_t *out_files);
 /* From now on a crash (a bad address, a failed assertion of a library) ends the process with HL_EXIT_FAILED and this line,
  * "\n" included, on stderr. line must live on. */

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "main/cmd.h"
+#include "main/confine.h"
 #include "main/listeners.h"
 #include "main/log_sink.h"
 #include "main/notify.h"
@@ -58,6 +59,7 @@ struct serve {
 	bool has_handles;                /* grace and signals are initialised */
 	bool has_signals;                /* …and running */
 	struct hl_watchdog watchdog;
+	bool sandboxed;                  /* the kernel keeps rules on what we open */
 };
 
 static void step_down(struct serve *s);
@@ -179,7 +181,8 @@ static void end(struct serve *s, int exit_code, hl_ms_t grace_ms)
 	move(s, DRAINING);
 	s->exit_code = exit_code;
 	s->deadline_mono_ms = hl_env_mono_ms(&hl_env_real) + grace_ms;
-	hl_notify("STOPPING=1");
+	hl_notify_status("STOPPING=1", "Ending with code %d; requests and attempts under way may take %lld ms", exit_code,
+			(long long)grace_ms);
 	if (s->api)
 		hl_api_drain(s->api);
 	if (s->has_handles)
@@ -202,6 +205,7 @@ static void on_fatal(void *data, const struct hl_err *err)
 	struct serve *s = data;
 	char text[300];
 	hl_log(&s->log, HL_LOG_ERROR, "serve.fatal", "error=%s", hl_log_quote(hl_str_from(err->text), text, sizeof(text)));
+	hl_watchdog_stop(&s->watchdog);
 	end(s, HL_EXIT_FATAL, FATAL_GRACE_MS);
 }
 
@@ -209,6 +213,15 @@ static void on_engine_log(void *data, enum hl_log_level level, const char *line)
 {
 	struct serve *s = data;
 	hl_log_sink_line(&s->sink, (int)level, line);
+}
+
+static void notify_serving(const struct serve *s, const char *remark)
+{
+	char address[HL_ADDR_TEXT_CAP] = "the control socket only";
+	unsigned n = hl_server_listeners(s->servers[0]);
+	if (n)
+		hl_addr_format(hl_server_listener_addr(s->servers[0], 0), address);
+	hl_notify_status("READY=1", "Serving on %s%s%s", address, n > 1 ? " and others" : "", remark);
 }
 
 static void reload(struct serve *s)
@@ -220,7 +233,7 @@ static void reload(struct serve *s)
 	if (hl_setup_config(s->setup, &fresh, &err)) {
 		hl_log(&s->log, HL_LOG_ERROR, "serve.reload_failed", "error=%s; nothing was changed",
 				hl_log_quote(hl_str_from(err.text), text, sizeof(text)));
-		hl_notify("READY=1");
+		notify_serving(s, "; the last reload failed");
 		return;
 	}
 	s->log.level = (int)fresh.engine.log_level;
@@ -228,12 +241,14 @@ static void reload(struct serve *s)
 	hl_service_set_tiers(s->service, &fresh.tiers);
 	snprintf(level, sizeof(level), "%s", fresh.text[HL_SETTING_log_level]);
 	hl_config_fini(&fresh);
-	if (hl_dispatcher_reload(s->dispatcher, &err))
-		hl_log(&s->log, HL_LOG_ERROR, "serve.reload_failed", "error=%s; the old ones stay",
-				hl_log_quote(hl_str_from(err.text), text, sizeof(text)));
+	int rc = hl_dispatcher_reload(s->dispatcher, &err);
+	if (rc)
+		hl_log(&s->log, HL_LOG_ERROR, "serve.reload_failed", "error=%s; the old ones stay%s",
+				hl_log_quote(hl_str_from(err.text), text, sizeof(text)),
+				rc == HL_EPERM && s->sandboxed ? "; server.sandbox admits files in directories known at the start" : "");
 	else
 		hl_log(&s->log, HL_LOG_INFO, "serve.reloaded", "log_level=%s", level);
-	hl_notify("READY=1");
+	notify_serving(s, rc ? "; the last reload failed" : "");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -414,7 +429,7 @@ static void bound_connections(struct serve *s, uint64_t files)
 /* What went wrong with a socket, not with the store: the exit code must not send anybody looking for damage there. */
 static int socket_error(int rc, struct hl_err *err)
 {
-	if (rc == HL_EEXIST || rc == HL_EPERM || rc == HL_EIO)
+	if (rc == HL_EEXIST || rc == HL_EPERM || rc == HL_EIO || rc == HL_ENOTFOUND)
 		rc = err->code = HL_ECONNECT;
 	return rc;
 }
@@ -422,6 +437,8 @@ static int socket_error(int rc, struct hl_err *err)
 static int start(struct serve *s, bool takeover, struct hl_err *err)
 {
 	int rc = socket_error(hl_listeners_gather(&s->listeners, s->config, err), err);
+	if (rc == HL_OK)
+		rc = hl_confine_server(s->config, s->setup, &s->listeners, &s->log, &s->sandboxed, err);
 	if (rc == HL_OK)
 		rc = open_engine(s, takeover, err);
 	if (rc)
@@ -464,7 +481,7 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struc
 	} else {
 		move(s, RUNNING);
 		announce(s);
-		hl_notify("READY=1");
+		notify_serving(s, "");
 	}
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	hl_listeners_close(&s->listeners);

@@ -3,6 +3,8 @@
 #include "main/setup.h"
 
 #include "base/err.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 bool hl_setup_take(struct hl_setup *s, int opt, const char *value)
@@ -16,6 +18,24 @@ bool hl_setup_take(struct hl_setup *s, int opt, const char *value)
 	s->flags[s->n_flags].opt = opt;
 	s->flags[s->n_flags++].value = value;
 	return true;
+}
+
+bool hl_setup_take_dir(struct hl_setup *s, const char *dir)
+{
+	for (unsigned i = 0; i < s->n_flags; i++)
+		if (s->flags[i].opt == HL_SETUP_DATA)
+			return false;
+	return hl_setup_take(s, HL_SETUP_DATA, dir);
+}
+
+/* A sealing key handed over by the service manager is used unless another one is named. */
+static int take_credential(struct hl_config *c, struct hl_err *err)
+{
+	char file[4096];
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	if (!dir || snprintf(file, sizeof(file), "%s/hookline.key", dir) >= (int)sizeof(file) || access(file, F_OK))
+		return HL_OK;
+	return hl_config_set(c, HL_SETTING_store_key_file, file, false, "$CREDENTIALS_DIRECTORY", err);
 }
 
 static int apply(const struct hl_setup *s, struct hl_config *c, struct hl_err *err)
@@ -49,7 +69,8 @@ int hl_setup_config(const struct hl_setup *s, struct hl_config *out, struct hl_e
 	int rc = hl_config_init(out, err);
 	if (rc)
 		return rc;
-	if (s->config_file)
+	rc = take_credential(out, err);
+	if (rc == HL_OK && s->config_file)
 		rc = hl_config_read_file(out, s->config_file, err);
 	if (rc == HL_OK)
 		rc = hl_config_read_env(out, environ, err);

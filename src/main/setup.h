@@ -27,7 +27,10 @@ struct hl_setup {
 
 /* Takes note of a shared flag; false: opt is none of them (or there are too many). */
 bool hl_setup_take(struct hl_setup *s, int opt, const char *value);
-/* Defaults, file, environment, flags, checks. On failure there is nothing to fini. */
+/* A data directory named by a word of its own, as good as --data; false: --data names one already. */
+bool hl_setup_take_dir(struct hl_setup *s, const char *dir);
+/* Defaults, what systemd keeps for us ($CREDENTIALS_DIRECTORY/hookline.key), file, environment, flags, checks.
+ * On failure there is nothing to fini. */
 HL_MUST_CHECK int hl_setup_config(const struct hl_setup *s, struct hl_config *out, struct hl_err *err);
 
 #endif

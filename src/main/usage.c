@@ -34,11 +34,12 @@ static const struct {
 } details[] = {
 	{ "serve",
 	  "  --config FILE        options, as \"hookline serve --print-config\" prints them\n"
-	  "  --data DIR           the data directory (store.dir)\n"
+	  "  DIR, --data DIR      the data directory (store.dir)\n"
 	  "  --listen ADDR        where to listen (server.listen); may be given several times\n"
 	  "  --key-file FILE      the sealing key (store.key_file)\n"
 	  "  --set S.K=V          any option\n"
 	  "  --takeover           waits until the server that uses the directory has ended\n"
+	  "  --allow-root         starts although the user is root, which is refused otherwise (exit 6)\n"
 	  "  --check-config       reads everything, says what is wrong, starts nothing\n"
 	  "  --print-config       prints what would be in force, and where each value comes from\n\n"
 	  "An option comes from the last of: its default, the file, the environment\n"
@@ -51,10 +52,20 @@ static const struct {
 	  "                       --name TEXT, --expires RFC3339-TIME\n"
 	  "  list                 prefix, last 4, account, dialect, scopes, state, name\n"
 	  "  revoke KEY           KEY is the whole key or its prefix, e.g. hlk_000003\n"
-	  "  --data DIR           the data directory (default: data)\n"
+	  "  DIR, --data DIR      the data directory (default: data)\n"
 	  "  --config, --set, --key-file   as for serve, when the store is opened without a server\n\n"
 	  "Talks to the server that uses the directory over its control socket, which takes orders\n"
 	  "from the server's own user and from root; without a server the store is opened directly.\n" },
+	{ "check",
+	  "  DIR, --data DIR      the data directory; unneeded where --config, --set or the environment name it\n"
+	  "  --config, --set, --key-file   as for serve\n" },
+	{ "backup",
+	  "  DIR, --data DIR      the data directory; unneeded where --config, --set or the environment name it\n"
+	  "  DEST                 the copy's directory: a new or an empty one\n"
+	  "  --config, --set, --key-file   as for serve\n" },
+	{ "migrate",
+	  "  DIR, --data DIR      the data directory; unneeded where --config, --set or the environment name it\n"
+	  "  --config, --set, --key-file   as for serve\n" },
 	{ "publish",
 	  "  JSON, @FILE, -       the event's data: as written, from a file, from stdin (default: {})\n"
 	  "  --id ID              the event's own id; the same id again publishes nothing new\n"

@@ -189,6 +189,7 @@ int hl_value_parse(enum hl_value_kind kind, const char *text, uint64_t min, uint
 {
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	static const char *const formats[] = { "auto", "logfmt", "json" };
+	static const char *const sandboxes[] = { "auto", "off", "require" };
 	struct hl_str s = hl_str_from(text);
 	uint64_t v = 0;
 	int choice;
@@ -224,6 +225,12 @@ int hl_value_parse(enum hl_value_kind kind, const char *text, uint64_t min, uint
 		ok = choice >= 0;
 		if (ok)
 			*(enum hl_log_format *)out = (enum hl_log_format)choice;
+		break;
+	case HL_VALUE_SANDBOX:
+		choice = choice_parse(s, sandboxes, HL_ARRAY_LEN(sandboxes));
+		ok = choice >= 0;
+		if (ok)
+			*(enum hl_sandbox_mode *)out = (enum hl_sandbox_mode)choice;
 		break;
 	case HL_VALUE_RETRY:
 		ok = retry_parse(s, out);

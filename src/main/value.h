@@ -18,6 +18,7 @@
 	X(LIST, const char *, "a comma-separated list")                                                       \
 	X(LEVEL, enum hl_log_level, "error, warn, info or debug")                                             \
 	X(LOG_FORMAT, enum hl_log_format, "auto, logfmt or json")                                             \
+	X(SANDBOX, enum hl_sandbox_mode, "auto, off or require")                                              \
 	X(RETRY, struct hl_retry, "exponential, hourly, or a list of delays such as 5s, 30s, 2m")
 
 enum hl_value_kind {
@@ -27,6 +28,8 @@ enum hl_value_kind {
 	HL_VALUE_N
 };
 
+/* Whether the kernel keeps the server to its own files. AUTO: where it can. REQUIRE: no start without. */
+enum hl_sandbox_mode { HL_SANDBOX_AUTO, HL_SANDBOX_OFF, HL_SANDBOX_REQUIRE };
 /* How log lines look. AUTO: logfmt. */
 enum hl_log_format { HL_LOG_FORMAT_AUTO, HL_LOG_FORMAT_LOGFMT, HL_LOG_FORMAT_JSON };
 

@@ -22,6 +22,8 @@ enum {
 	HL_TLS_SESSIONS_MAX = 4096,
 };
 
+/* The file that is read for `configured`: itself, or where NULL or "" leads to. */
+const char *hl_tls_ca_file(const char *configured);
 /* ca_file: PEM bundle; NULL or "" = $SSL_CERT_FILE, else /etc/ssl/certs/ca-certificates.crt. HL_ENOTFOUND, HL_EPERM,
  * HL_EINVAL (not a PEM bundle) with the file named; HL_ENOMEM. Loading takes some 20 ms. */
 HL_MUST_CHECK int hl_tls_ctx_create(struct hl_tls_ctx **out, const char *ca_file, struct hl_err *err);

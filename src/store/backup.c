@@ -146,6 +146,8 @@ int hl_backup(const struct hl_backup_options *o, struct hl_err *err)
 		if (rc)
 			remove_copy(&b);
 	}
+	if (rc && err)
+		snprintf(err->field, sizeof(err->field), "dest");
 	hl_store_close(b.store);
 	return rc;
 }

@@ -4,6 +4,7 @@
  * leaves an environment without tables, which counts as new. */
 #include "base/check.h"
 #include "base/err.h"
+#include "store/durable.h"
 #include "store/lock.h"
 #include "store/meta.h"
 #include "store/store_private.h"
@@ -27,12 +28,12 @@ static int open_dir(struct hl_store *s, struct hl_err *err)
 {
 	struct stat st;
 	char file[PATH_MAX];
-	if (!s->o.read_only && s->o.create && mkdir(s->dir, 0700) && errno != EEXIST)
+	if (!s->o.read_only && s->o.create && hl_durable_mkdir(s->dir))
 		return hl_err_errno(err, errno, "cannot make the directory");
 	if (stat(s->dir, &st))
 		return hl_err_errno(err, errno, "cannot use the directory");
 	if (!S_ISDIR(st.st_mode))
-		return hl_err_set(err, HL_EINVAL, "not a directory");
+		return hl_err_set(err, HL_ENOTFOUND, "not a directory");
 	int rc = path_in(s, "data.mdb", file, err);
 	if (!rc && (s->o.read_only || !s->o.create) && access(file, F_OK))
 		return hl_err_set(err, HL_ENOTFOUND, "there is no store here");
@@ -113,8 +114,11 @@ static int open_store(struct hl_store *s, struct hl_err *err)
 		hl_store_abort(txn);
 		return rc;
 	}
+	bool fresh = s->fresh;
 	rc = hl_store_commit(txn);
-	return rc ? hl_err_set(err, rc, "cannot write to the store") : 0;
+	if (rc)
+		return hl_err_set(err, rc, "cannot write to the store");
+	return fresh && hl_durable_dir(s->dir) ? hl_err_errno(err, errno, "cannot sync the directory") : 0;
 }
 
 int hl_store_open(struct hl_store **out, const struct hl_store_options *o, struct hl_err *err)

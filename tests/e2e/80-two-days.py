@@ -95,7 +95,7 @@ class TwoDays(unittest.TestCase):
     def setUp(self):
         self.clock = Clock()
         self.addCleanup(self.clock.folder.cleanup)
-        self.server = Server()
+        self.server = Server(settings={"server.sandbox": "off"})  # the program reads the clock's file all the time
         self.addCleanup(self.server.__exit__)
         self.api = self.server.client()                     # keys are made before time begins to move
         self.shop = harness.Client(self.server, None)

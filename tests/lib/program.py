@@ -19,13 +19,15 @@ import time
 
 def clean_env(**more):
     """The environment without what would configure Hookline by accident."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("HOOKLINE_", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_"))}
+    env = {k: v for k, v in os.environ.items()
+           if not k.startswith(("HOOKLINE_", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "CREDENTIALS_"))}
     env.update(more)
     return env
 
 
-def run(binary, *args, env=None, stdin=None, timeout=60):
-    """A command that ends: (exit code, stdout, stderr)."""
+def run(binary, *args, env=None, stdin=None, timeout=60, allow_root=True):
+    """A command that ends: (exit code, stdout, stderr). Tests may run as root, which serve does not do unasked."""
+    args = ["serve", "--allow-root", *args[1:]] if allow_root and args[:1] == ("serve",) else args
     p = subprocess.run([binary] + list(args), capture_output=True, text=True, input=stdin, timeout=timeout,
                        env=env or clean_env())
     return p.returncode, p.stdout, p.stderr
@@ -73,7 +75,7 @@ class Server:
     def start(self, wait=True, listen=("127.0.0.1:0",)):
         with open(self.logfile, "ab") as log:
             self.mark = log.tell()
-            command = [self.binary, "serve", "--data", self.data] + [x for l in listen for x in ("--listen", l)] + self.args
+            command = [self.binary, "serve", "--allow-root", "--data", self.data] + [x for l in listen for x in ("--listen", l)] + self.args
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                                             env=self.env, pass_fds=self.pass_fds, preexec_fn=self.preexec_fn)
         if wait:

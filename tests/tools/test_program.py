@@ -34,11 +34,13 @@ class Commands(unittest.TestCase):
         self.assertEqual((code, out), (2, ""))
         self.assertIn("hookline serve", err)
         self.assertEqual(hookline("nonsense")[0], 2)
-        for args in (["serve", "extra"], ["serve", "--nonsense"], ["key"], ["key", "make"], ["key", "revoke"], ["key", "revoke", "x"],
+        for args in (["serve", "a", "b"], ["serve", "a", "--data", "b"], ["serve", "--nonsense"], ["key"], ["key", "make"], ["key", "revoke"], ["key", "revoke", "x"],
                      ["key", "create", "--scope", "all"], ["key", "create", "--dialect", "klingon"],
                      ["key", "create", "--expires", "2001-01-01T00:00:00Z"], ["publish"], ["publish", "a", "b", "c"], ["check"],
-                     ["backup", "a"], ["migrate"], ["listen", "a", "b"], ["listen", "--answer", "99"], ["listen", "--secret", "x"],
-                     ["version", "x"], ["help", "nonsense"]):
+                     ["backup", "a"], ["backup"], ["migrate"], ["check", "a", "--data", "b"],
+                     ["backup", "--data", "a"], ["backup", "--data", "a", "b", "c"], ["key", "list", "a", "b"], ["listen", "a", "b"], ["listen", "--answer", "99"], ["listen", "--secret", "x"],
+                     ["version", "x"],
+                     ["help", "nonsense"]):
             with self.subTest(args=args):
                 code, out, err = hookline(*args)
                 self.assertEqual((code, out), (2, ""))
@@ -51,7 +53,7 @@ class Commands(unittest.TestCase):
             code, out, _ = hookline("help", command)
             self.assertEqual(code, 0)
             self.assertTrue(out.startswith("hookline " + command))
-            self.assertEqual(hookline(command, "--help")[1], out)
+            self.assertEqual(run(HOOKLINE, command, "--help", allow_root=False)[1], out)
         self.assertIn("delivery.max_in_flight_per_webhook = 20", hookline("help", "options")[1])
 
     def test_the_manual_page_is_well_formed(self):
@@ -208,7 +210,7 @@ class Serve(unittest.TestCase):
             self.assertEqual(s.api("GET", "/v1/webhooks", key=beside)[0], 200)
             self.assertEqual(s.api("GET", "/v1/keys", key=beside)[0], 403)
             listed = hookline("key", "list", *data)[1]
-            self.assertRegex(listed, r"(?m)^%s…%s  default +hookline +read +active +beside$" % (beside[:10], beside[-4:]))
+            self.assertRegex(listed, r"(?m)^%s…%s  default +hookline +read +active +never +beside$" % (beside[:10], beside[-4:]))
             self.assertEqual(hookline("key", "revoke", *data, beside)[0], 0)
             self.assertEqual(s.api("GET", "/v1/webhooks", key=beside)[0], 401)
             self.assertIn(" revoked ", hookline("key", "list", *data)[1])
@@ -264,8 +266,21 @@ class Serve(unittest.TestCase):
         with tempfile.TemporaryDirectory() as d:
             file = os.path.join(d, "file")
             open(file, "w").close()
-            self.assertEqual(hookline("serve", "--data", file, "--listen", "127.0.0.1:0")[0], 3)
-            self.assertEqual(hookline("check", os.path.join(d, "none"))[0], 1)
+            none = os.path.join(d, "none")
+            for data, why in ((file, "not a directory|File exists"), (os.path.join(none, "none"), "No such file"),
+                              (os.path.join(file, "x"), "Not a directory")):
+                code, _, err = hookline("serve", "--data", data, "--listen", "127.0.0.1:0")
+                self.assertEqual(code, 4, err)
+                self.assertRegex(err, why)
+                self.assertNotIn("ev=serve.ready", err)
+            for data in (none, file):
+                for command in (["check", data], ["migrate", data], ["backup", data, os.path.join(d, "copy")], ["key", "list", data],
+                                ["key", "revoke", "hlk_000001", data]):
+                    code, _, err = hookline(*command)
+                    self.assertEqual((command, code), (command, 4), err)
+                    self.assertIn(data, err)
+            self.assertEqual(hookline("key", "create", os.path.join(none, "none"))[0], 4)
+            self.assertFalse(os.path.exists(none))
             os.mkdir(os.path.join(d, "foreign"))
             with open(os.path.join(d, "foreign", "data.mdb"), "wb") as f:
                 f.write(b"not a store" * 1000)
@@ -430,10 +445,10 @@ class Serve(unittest.TestCase):
             script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&%d" % listener.fileno()
             data = os.path.join(d, "data")
             with open(os.path.join(d, "log"), "wb") as log:
-                p = subprocess.Popen(["sh", "-c", script, "sh", HOOKLINE, "serve", "--data", data, "--set", "server.listen="],
+                p = subprocess.Popen(["sh", "-c", script, "sh", HOOKLINE, "serve", "--allow-root", "--data", data, "--set", "server.listen="],
                                      env=env, pass_fds=[listener.fileno()], stderr=log)
             try:
-                self.assertEqual(notify.recv(1000), b"READY=1")
+                self.assertEqual(notify.recv(1000), b"READY=1\nSTATUS=Serving on 127.0.0.1:%d" % listener.getsockname()[1])
                 c = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=10)
                 c.request("GET", "/livez")
                 self.assertEqual(c.getresponse().status, 200)
@@ -444,7 +459,7 @@ class Serve(unittest.TestCase):
                 seen = [m for m in seen if m != b"WATCHDOG=1"] or [notify.recv(1000)]
                 self.assertRegex(seen[0], rb"^RELOADING=1\nMONOTONIC_USEC=\d+$")
                 p.terminate()
-                while notify.recv(1000) != b"STOPPING=1":
+                while not notify.recv(1000).startswith(b"STOPPING=1\nSTATUS=Ending with code 0;"):
                     pass
                 self.assertEqual(p.wait(30), 0)
             finally:
@@ -457,8 +472,8 @@ class Serve(unittest.TestCase):
     def test_a_stuck_log_reader_stops_nothing(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as d:
             reader, writer = os.pipe()
-            p = subprocess.Popen([HOOKLINE, "serve", "--data", os.path.join(d, "d"), "--listen", "unix:" + os.path.join(d, "s"),
-                                  "--set", "log.level=debug", "--set", "log.format=json"], stderr=writer, env=clean_env())
+            p = subprocess.Popen([HOOKLINE, "serve", "--allow-root", "--data", os.path.join(d, "d"), "--listen",
+                                  "unix:" + os.path.join(d, "s"), "--set", "log.level=debug", "--set", "log.format=json"], stderr=writer, env=clean_env())
             os.close(writer)
             try:
                 s = Server(HOOKLINE, data=os.path.join(d, "d"))

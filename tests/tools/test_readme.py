@@ -35,7 +35,7 @@ class Readme(unittest.TestCase):
         script = "shopt -s expand_aliases\n" + between.join(b + "\n" for b in blocks)
         script = script.replace("build/release/src/main/hookline", HOOKLINE)
         script = script.replace("8420", str(server)).replace("9000", str(receiver))
-        script = script.replace("hookline serve --data data", "hookline serve --listen 127.0.0.1:%d --data data" % server)
+        script = script.replace("hookline serve --data data", "hookline serve --allow-root --listen 127.0.0.1:%d --data data" % server)
         lines = [l for l in script.split("\n") if "/ID/" not in l]
         folder = tempfile.mkdtemp(prefix="hlr-", dir="/tmp")
         with open(os.path.join(folder, "out"), "wb") as out:

@@ -79,7 +79,7 @@ static void test_not_there(void **state)
 	char file[TMPDIR_PATH_CAP];
 	tmpdir_path(&empty, "file", file);
 	o.dir = file;
-	assert_int_equal(try_open(&o), HL_EINVAL);
+	assert_int_equal(try_open(&o), HL_ENOTFOUND);
 	tmpdir_remove(&empty);
 	fixture_fini(&f);
 }
