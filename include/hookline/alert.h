@@ -115,7 +115,7 @@ enum { HL_DECIMAL_CAP = 32 };
 HL_API HL_MUST_CHECK int hl_decimal_parse(struct hl_str text, int64_t *out);
 HL_API void hl_decimal_format(int64_t scaled, char out[HL_DECIMAL_CAP]);
 
-/* What the owner of a rule may do; the caller knows it (tier, verified e-mail). */
+/* What the owner of a rule may do; the caller knows it (tier, verified e-mail). Where one is taken, NULL asks for nothing. */
 struct hl_alert_gate {
 	bool email;                  /* alert mails can be sent to the account */
 	bool webhooks;               /* its tier may use webhooks: an enabled one that takes "alert.triggered" is a channel */
@@ -204,7 +204,8 @@ HL_API HL_MUST_CHECK int hl_alerts_open(struct hl_alerts **out, struct hl_dispat
 HL_API void hl_alerts_close(struct hl_alerts *a, hl_close_cb cb, void *data);
 
 struct hl_alerts_stats {
-	uint64_t items, quotes, rules_enabled;
+	uint64_t items, quotes;
+	uint64_t rules_enabled;      /* of enabled accounts; those being stored as fired not any more */
 	uint64_t ticks;              /* quotes applied since start */
 	uint64_t fired;              /* events stored since start */
 	uint64_t memory_bytes;       /* of market state and index */
