@@ -1,7 +1,8 @@
 /* Opening and closing a store. Happy path: the directory (made when allowed), its lock, the environment, the sealing
  * key (made with a new store), the format gate, the tables. Whatever fails says what was wrong with which store, and
  * what was opened before it is closed again. A new store is written in one transaction: a crash before its commit
- * leaves an environment without tables, which counts as new. */
+ * leaves an environment without tables, which counts as new. The names of what was made are synced too before it counts as
+ * open: a power cut must not take the whole store because its directory had not been written. */
 #include "base/check.h"
 #include "base/err.h"
 #include "store/durable.h"
@@ -64,10 +65,10 @@ static int open_key(struct hl_store *s, bool fresh, struct hl_err *err)
 	return rc;
 }
 
-static int open_store_in(struct hl_store *s, struct hl_txn *txn, struct hl_err *err)
+static int open_store_in(struct hl_store *s, struct hl_txn *txn, bool *out_fresh, struct hl_err *err)
 {
-	bool fresh;
-	int rc = hl_store_env_fresh(s, &fresh);
+	int rc = hl_store_env_fresh(s, out_fresh);
+	bool fresh = rc == 0 && *out_fresh;
 	if (rc)
 		return hl_err_set(err, rc, "data.mdb cannot be read");
 	if (fresh && !(txn->write && s->o.create))
@@ -91,10 +92,11 @@ static int open_store_in(struct hl_store *s, struct hl_txn *txn, struct hl_err *
 static int open_read_only(struct hl_store *s, struct hl_err *err)
 {
 	struct hl_txn txn;
+	bool fresh;
 	int rc = hl_store_begin_read(s, &txn);
 	if (rc)
 		return hl_err_set(err, rc, "cannot begin a transaction");
-	rc = open_store_in(s, &txn, err);
+	rc = open_store_in(s, &txn, &fresh, err);
 	if (!rc && hl_store_keep_tables(&txn))
 		rc = hl_err_set(err, HL_EIO, "cannot open the tables");
 	hl_store_end_read(&txn);
@@ -104,17 +106,17 @@ static int open_read_only(struct hl_store *s, struct hl_err *err)
 static int open_store(struct hl_store *s, struct hl_err *err)
 {
 	struct hl_txn *txn;
+	bool fresh;
 	if (s->o.read_only)
 		return open_read_only(s, err);
 	int rc = hl_store_begin_write(s, &txn);
 	if (rc)
 		return hl_err_set(err, rc, "cannot begin a transaction");
-	rc = open_store_in(s, txn, err);
+	rc = open_store_in(s, txn, &fresh, err);
 	if (rc) {
 		hl_store_abort(txn);
 		return rc;
 	}
-	bool fresh = s->fresh;
 	rc = hl_store_commit(txn);
 	if (rc)
 		return hl_err_set(err, rc, "cannot write to the store");

@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "store/durable.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -82,23 +83,6 @@ static int write_synced(int fd, const char *text, size_t len)
 	return fsync(fd);
 }
 
-static int dir_sync(const char *file)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(file, '/');
-	size_t n = slash ? (size_t)(slash - file) : 0;
-	if (n >= sizeof(dir))
-		return errno = ENAMETOOLONG, -1;
-	memcpy(dir, file, n);
-	dir[n] = '\0';
-	int fd = open(slash == file ? "/" : n ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	int rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
 int hl_seal_key_make(const char *file, const struct hl_env *env, struct hl_seal_key *out, struct hl_err *err)
 {
 	char tmp[PATH_MAX], text[KEY_TEXT_LEN + 1];
@@ -119,7 +103,7 @@ int hl_seal_key_make(const char *file, const struct hl_env *env, struct hl_seal_
 	OPENSSL_cleanse(text, sizeof(text));
 	int failed = bad ? errno : 0;
 	close(fd);
-	if (!failed && (rename(tmp, file) || dir_sync(file)))
+	if (!failed && (rename(tmp, file) || hl_durable_name(file)))
 		failed = errno;
 	if (failed) {
 		unlink(tmp);
