@@ -4,7 +4,9 @@
  * only what was there when it began. */
 #include "power.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ static void die(const char *what, const char *detail)
 void disk_load(struct disk *d, const char *trace, const char *work)
 {
 	struct stat st;
+	uint64_t start = 0;
 	int fd = open(trace, O_RDONLY);
 	if (fd < 0 || fstat(fd, &st) || st.st_size == 0)
 		die("no trace", trace);
@@ -37,9 +40,13 @@ void disk_load(struct disk *d, const char *trace, const char *work)
 		p += sizeof(r);
 		if (r.magic != TRACE_MAGIC || r.path_len >= PATH_CAP || r.path_len + r.data_len > (uint64_t)(end - p))
 			die("damaged trace", trace);
+		if (r.op == TRACE_START)
+			start = d->n_ops; /* each process counts from 0 */
 		struct op *op = &d->ops[d->n_ops++];
 		*op = (struct op){ .kind = r.op, .at = r.at, .len = r.len, .data = p + r.path_len, .data_len = r.data_len };
 		memcpy(op->path, p, r.path_len);
+		if (r.op == TRACE_FLUSH)
+			op->at += start;
 		p += r.path_len + r.data_len;
 		d->n_bytes += r.op == TRACE_WRITE ? r.data_len : 0;
 	}
@@ -223,7 +230,7 @@ void disk_step(struct disk *d)
 		else
 			settle(d, is_dir(d, op->path) ? of_dir : of_file);
 		break;
-	case TRACE_ANSWER: case TRACE_CLOSE: break;
+	case TRACE_ANSWER: case TRACE_CLOSE: case TRACE_START: break;
 	}
 	d->next++;
 }
@@ -258,11 +265,17 @@ static void put(int fd, const void *data, uint64_t len, uint64_t at)
 		die("cannot write", "");
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st, (void)kind, (void)at;
+	return remove(path);
+}
+
 static void clear(const struct disk *d)
 {
-	char command[5000];
-	snprintf(command, sizeof(command), "rm -rf '%s/d' && mkdir -m 700 '%s/d'", d->work, d->work);
-	if (system(command) != 0)
+	char path[4096];
+	int n = snprintf(path, sizeof(path), "%s/d", d->work);
+	if (n >= (int)sizeof(path) || (nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS) && errno != ENOENT) || mkdir(path, 0700))
 		die("cannot clear", d->work);
 }
 

@@ -1,11 +1,12 @@
 /* Tries the states a power cut could have left, at every place of a trace:
  *
- *   power TRACE EXPECTATIONS WORK [--states N] [--seed N] [--same DATA] [--first N]
+ *   power TRACE EXPECTATIONS WORK [--states N] [--seed N] [--same DATA] [--first N] [--list]
  *
  * WORK is a directory in memory. Some N states are spread evenly over the trace. With three pieces or fewer hanging every
  * combination is tried; with more: nothing of it, all of it, all but one, one alone, the newest write torn, and random halves,
- * by write and by sector. Every eighth state is also opened for writing and used. --same: the file the server left must be
- * what the trace says. --first: stop after so many states that are not good.
+ * by write and by sector. Every eighth state is also opened for writing and used, and so is one that cannot be read before
+ * anything was acknowledged: the server would make the store anew. --same: the file the server left must be what the trace
+ * says. --first: stop after so many states that are not good. --list: every bad one on stderr.
  *
  * A state may make LMDB read wild pages and kill the reader, so a child looks and the parent counts; a new child goes on
  * behind the state that killed it. Prints one line; exit 0 if every state was good. */
@@ -35,6 +36,7 @@ static struct progress *progress;
 static struct disk disk;
 static char dir[4100], copy_dir[4100];
 static uint64_t seed, skip_to, stop_after;
+static bool list;
 
 static const char *const verdict_names[VERDICT_N] = { "good", "lost", "damaged", "unopenable", "odd", "crashed", "hung" };
 
@@ -51,6 +53,8 @@ static uint64_t dice(uint64_t n)
 static void count(enum verdict v, uint64_t op, const char *why)
 {
 	progress->count[v]++;
+	if (v != GOOD && list)
+		fprintf(stderr, "state %llu, op %llu: %s: %s\n", (unsigned long long)progress->state, (unsigned long long)op, verdict_names[v], why);
 	if (v != GOOD && !progress->first[0])
 		snprintf(progress->first, sizeof(progress->first), "state %llu, op %llu: %s: %.300s", (unsigned long long)progress->state,
 				(unsigned long long)op, verdict_names[v], why);
@@ -100,7 +104,7 @@ static void try(const uint8_t *chosen, size_t names)
 		disk_lay(&disk, chosen, names);
 		alarm(PATIENCE_S);
 		enum verdict v = judge(dir, disk.next, why, sizeof(why));
-		if (v == GOOD && number % GO_ON_EVERY == 0) {
+		if ((v == GOOD && number % GO_ON_EVERY == 0) || (v == UNOPENABLE && judge_acknowledged(disk.next) == 0)) {
 			v = judge_going_on(dir, copy_dir, disk.next, why, sizeof(why));
 			progress->written++;
 		}
@@ -239,7 +243,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "states", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
-		{ "same", required_argument, NULL, 'e' }, { "first", required_argument, NULL, 'f' }, { NULL, 0, NULL, 0 },
+		{ "same", required_argument, NULL, 'e' }, { "first", required_argument, NULL, 'f' },
+		{ "list", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	uint64_t states = 5000;
 	const char *real = NULL;
@@ -250,6 +255,8 @@ int main(int argc, char **argv)
 			seed = strtoull(optarg, NULL, 10);
 		else if (c == 'f')
 			stop_after = strtoull(optarg, NULL, 10);
+		else if (c == 'l')
+			list = true;
 		else if (c == 'e')
 			real = optarg;
 		else

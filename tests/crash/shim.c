@@ -53,7 +53,7 @@ static struct {
 } fds[FDS];
 
 static char dir[PATH_MAX];
-static size_t dir_len;
+static size_t dir_len, parent_len;
 static int trace_fd = -1;
 static volatile int32_t *control;
 static int no_flush;
@@ -82,6 +82,8 @@ static int is_server(void)
 	return n > 0 && first + 6 < (size_t)n && strcmp(text + first + 1, "serve") == 0;
 }
 
+static uint64_t note(enum trace_op op, int fd, const char *path, uint64_t at, uint64_t len, const struct iovec *v, int n);
+
 __attribute__((constructor)) static void begin(void)
 {
 	const char *d = getenv("HL_SHIM_DIR"), *t = getenv("HL_SHIM_TRACE"), *c = getenv("HL_SHIM_CONTROL");
@@ -89,6 +91,7 @@ __attribute__((constructor)) static void begin(void)
 		return;
 	snprintf(dir, sizeof(dir), "%s", d);
 	dir_len = strlen(dir);
+	parent_len = (size_t)(strrchr(dir, '/') - dir);
 	no_flush = getenv("HL_SHIM_NO_FLUSH") != NULL;
 	if (t)
 		trace_fd = (int)syscall(SYS_openat, AT_FDCWD, t, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -101,6 +104,7 @@ __attribute__((constructor)) static void begin(void)
 	}
 	if ((t && trace_fd < 0) || (c && !control))
 		abort();
+	note(TRACE_START, -1, "", 0, 0, NULL, 0);
 }
 
 /* ---- which files are ours ---- */
@@ -126,7 +130,7 @@ static enum kind kind_of(int fd)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	const char *ours = below(path);
+	const char *ours = n > 0 && (size_t)n == parent_len && strncmp(path, dir, parent_len) == 0 ? ".." : below(path);
 	if (ours && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && strlen(ours) < sizeof(fds[fd].path)) {
 		snprintf(fds[fd].path, sizeof(fds[fd].path), "%.63s", ours);
 		fds[fd].dsync = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;

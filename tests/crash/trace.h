@@ -17,6 +17,7 @@ enum trace_op {
 	TRACE_TRUNCATE,         /* path; at = the size */
 	TRACE_ANSWER,           /* fd, data: bytes of an HTTP answer about to be sent */
 	TRACE_CLOSE,            /* fd of a client's connection */
+	TRACE_START,            /* a process begins; one before it has ended, and its connections */
 };
 
 struct trace_record {
