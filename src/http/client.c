@@ -170,6 +170,8 @@ int hl_client_open(struct hl_client **out, uv_loop_t *loop, const struct hl_clie
 int hl_client_reload(struct hl_client *c, struct hl_err *err)
 {
 	int tls = hl_tls_ctx_reload(c->tls, err);
+	if (tls == 0)
+		hl_pool_retire(&c->pool); /* an authority may be trusted no longer */
 	int dns = hl_resolver_reload(c->resolver, tls ? NULL : err);
 	return tls ? tls : dns;
 }

@@ -52,7 +52,7 @@ struct hl_client {
 HL_MUST_CHECK int hl_client_open(struct hl_client **out, uv_loop_t *loop, const struct hl_client_options *o, struct hl_err *err);
 /* Exchanges under way end with HL_ECANCELED (callbacks run first), then everything is freed, then cb. */
 void hl_client_close(struct hl_client *c, void (*cb)(void *data), void *data);
-/* Reads CA file and resolver configuration again. On error what failed stays as it was. */
+/* Reads CA file and resolver configuration again; kept connections are given up. On error what failed stays as it was. */
 HL_MUST_CHECK int hl_client_reload(struct hl_client *c, struct hl_err *err);
 static inline const struct hl_egress *hl_client_egress(const struct hl_client *c) { return &c->egress; }
 

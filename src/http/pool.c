@@ -63,6 +63,16 @@ void hl_pool_close(struct hl_pool *p, void (*cb)(void *data), void *data)
 	maybe_closed(p);
 }
 
+void hl_pool_retire(struct hl_pool *p)
+{
+	HL_LIST_EACH(it, &p->all) {
+		struct hl_pool_conn *pc = HL_LIST_ENTRY(it, struct hl_pool_conn, all_node);
+		pc->retired = true;
+		if (pc->state == HL_POOL_CONN_IDLE)
+			hl_pool_drop(p, pc);
+	}
+}
+
 /* scheme, address and port in binary, then the host: nobody compares texts that could be spelled two ways. */
 void hl_pool_key_make(struct hl_pool_key *key, const struct hl_url *url, const struct hl_addr *addr)
 {
@@ -212,7 +222,7 @@ static hl_ms_t now_ms(const struct hl_pool *p)
 
 static bool worn_out(const struct hl_pool *p, const struct hl_pool_conn *pc)
 {
-	return pc->n_requests >= HL_POOL_REQUESTS_MAX || now_ms(p) - pc->opened_ms >= HL_POOL_AGE_MAX_MS;
+	return pc->retired || pc->n_requests >= HL_POOL_REQUESTS_MAX || now_ms(p) - pc->opened_ms >= HL_POOL_AGE_MAX_MS;
 }
 
 struct hl_pool_conn *hl_pool_take(struct hl_pool *p, const struct hl_pool_key *key, const struct hl_conn_ops *ops, void *data)

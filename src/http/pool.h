@@ -44,6 +44,7 @@ struct hl_pool_conn {
 	struct hl_list all_node;       /* pool->all */
 	struct hl_deadline idle_until;
 	uint32_t n_requests;           /* carried so far */
+	bool retired;                  /* opened before hl_pool_retire: not to be kept */
 	hl_ms_t opened_ms;             /* loop time */
 };
 
@@ -70,6 +71,9 @@ struct hl_pool {
 void hl_pool_init(struct hl_pool *p, struct hl_conn_hub *hub, struct hl_deadlines *deadlines, const struct hl_pool_options *o);
 /* Closes every connection; users must have let go of theirs before. cb may run before this returns. */
 void hl_pool_close(struct hl_pool *p, void (*cb)(void *data), void *data);
+
+/* What connections were verified with has changed: none that is open now carries another request. */
+void hl_pool_retire(struct hl_pool *p);
 
 void hl_pool_key_make(struct hl_pool_key *key, const struct hl_url *url, const struct hl_addr *addr);
 
