@@ -15,6 +15,7 @@ one per request; --record FILE appends them to a file. SIGTERM ends it.
 Behaviours, the first part of the path; what follows is free ("/ok/anything"):
 
     /ok                      204
+    /keep/S                  204, and the connection may lie idle for that long
     /status/CODE             that status
     /slow/MS                 204 after that time
     /flaky/N                 500 for the first N requests of each webhook-id, then 204
@@ -175,6 +176,9 @@ class Connection(asyncio.Protocol):
 
     def do_ok(self, h, n):
         self.send_done(answer(204))
+
+    def do_keep(self, h, n):
+        self.send_done(answer(204, b"", "Keep-Alive: timeout=%d" % n[0]))
 
     def do_status(self, h, n):
         self.send_done(answer(n[0], b"status %d\n" % n[0]))
