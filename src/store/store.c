@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "store/store_private.h"
 #include <errno.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -420,8 +421,20 @@ static int check_length(struct hl_store *s, struct hl_err *err)
 	return 0;
 }
 
-int hl_store_env_open(struct hl_store *s, struct hl_err *err)
+/* LMDB writes the two first pages of a new file without syncing them, so a power cut can leave halves of them. A file that
+ * holds no more was never committed to: there is nothing in it. True when it was one, and is empty now. */
+static bool drop_unborn(const struct hl_store *s)
 {
+	char file[PATH_MAX];
+	struct stat st;
+	if (s->o.read_only || !s->o.create || snprintf(file, sizeof(file), "%s/data.mdb", s->dir) >= (int)sizeof(file))
+		return false;
+	return stat(file, &st) == 0 && st.st_size <= 2 * sysconf(_SC_PAGESIZE) && truncate(file, 0) == 0;
+}
+
+static int env_open(struct hl_store *s)
+{
+	MDB_envinfo info;
 	uint64_t map = HL_MAX(MAP_MIN, 2 * s->o.max_bytes) & ~(uint64_t)0xfffff;
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->o.read_only ? MDB_RDONLY : 0);
 	int rc = mdb_env_create(&s->env);
@@ -429,6 +442,19 @@ int hl_store_env_open(struct hl_store *s, struct hl_err *err)
 	rc = rc ? rc : mdb_env_set_maxreaders(s->env, READERS_MAX);
 	rc = rc ? rc : mdb_env_set_mapsize(s->env, (size_t)map);
 	rc = rc ? rc : mdb_env_open(s->env, s->dir, flags, 0600);
+	rc = rc ? rc : mdb_env_info(s->env, &info);
+	if (!rc && info.me_last_txnid == 0 && !s->o.read_only)
+		rc = mdb_env_sync(s->env, 1); /* the first pages are whole before a third is written */
+	return rc;
+}
+
+int hl_store_env_open(struct hl_store *s, struct hl_err *err)
+{
+	int rc = env_open(s);
+	if (rc == MDB_INVALID && drop_unborn(s)) {
+		hl_store_env_close(s);
+		rc = env_open(s);
+	}
 	if (rc)
 		return lmdb_err(err, rc, "data.mdb");
 	return check_length(s, err);
