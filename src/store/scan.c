@@ -110,7 +110,8 @@ static size_t walk_segments(struct hl_txn *txn, const struct hl_walk *w, struct 
 	struct hl_event_row e;
 	if (w->event) {
 		uint64_t from = 0, upto = 1;
-		if (hl_event_row_get(txn, w->event, &e)) {
+		/* the place of none says nothing: numbers given out behind it and never stored are given out again */
+		if (hl_event_row_get(txn, w->event, &e) && e.n_deliveries) {
 			from = e.first_delivery;
 			upto = e.first_delivery + e.n_deliveries;
 		}
