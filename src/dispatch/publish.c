@@ -100,6 +100,9 @@ static int apply(struct hl_command *c, struct hl_txn *txn)
 	int rc = find_earlier(p, txn);
 	if (rc)
 		return rc;
+	struct hl_event_row known;
+	if (p->replay && !hl_event_row_get(txn, e->number, &known)) /* retention was here meanwhile */
+		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
 	if (hl_account_generation(txn, p->account) != p->generation)
 		return HL_EAGAIN;
 	rc = p->rider ? p->rider->apply(p->rider->data, txn, e) : 0;
