@@ -242,7 +242,9 @@ void fx_unscript(struct fx *f)
 
 static void on_fatal(void *data, const struct hl_err *err)
 {
-	((struct fx *)data)->fatal = err->code;
+	struct fx *f = data;
+	f->fatal = err->code;
+	f->n_fatals++;
 }
 
 static void log_line(void *data, int level, const char *line)
@@ -277,6 +279,7 @@ int fx_try_open(struct fx *f, struct hl_err *err)
 	f->alarm_mono_ms = INT64_MAX;
 	f->drained = f->freed = false;
 	f->fatal = 0;
+	f->n_fatals = 0;
 	int rc = hl_engine_open(&f->d, &f->options, &ports, err);
 	if (rc == 0 && getenv("FX_LOG"))
 		f->d->log = (struct hl_log){ .level = HL_LOG_DEBUG, .sink = log_line, .data = f };
@@ -346,12 +349,8 @@ static void copy_file(const char *from, const char *to)
 		die("cannot write %s", to);
 }
 
-void fx_crash(struct fx *f)
+void fx_die(struct fx *f)
 {
-	char file[TMPDIR_PATH_CAP], saved[TMPDIR_PATH_CAP];
-	tmpdir_path(&f->dir, "data.mdb", file);
-	tmpdir_path(&f->dir, "data.saved", saved);
-	copy_file(file, saved);
 	drop_flights(f);
 	f->disk_stalled = false;
 	hl_engine_drain(f->d, 0, on_drained);
@@ -360,6 +359,15 @@ void fx_crash(struct fx *f)
 	if (!f->drained)
 		die("the dispatcher did not drain");
 	end(f);
+}
+
+void fx_crash(struct fx *f)
+{
+	char file[TMPDIR_PATH_CAP], saved[TMPDIR_PATH_CAP];
+	tmpdir_path(&f->dir, "data.mdb", file);
+	tmpdir_path(&f->dir, "data.saved", saved);
+	copy_file(file, saved);
+	fx_die(f);
 	if (rename(saved, file))
 		die("cannot restore the store");
 	fx_open(f);

@@ -73,6 +73,7 @@ struct fx {
 	bool drained;
 	bool freed;
 	int fatal;                /* code told by on_fatal, 0 = none */
+	unsigned n_fatals;        /* how often it was called since the start */
 };
 
 void fx_init(struct fx *f);
@@ -84,6 +85,9 @@ int fx_try_open(struct fx *f, struct hl_err *err);
 void fx_close(struct fx *f);
 /* As kill -9 at this moment: what was not committed is lost; opens again. */
 void fx_crash(struct fx *f);
+/* The first half of a crash: the process is gone. It ends in order here, so what it still commits has to come to nothing:
+ * the caller puts the old file back, or has a disk that takes no more. */
+void fx_die(struct fx *f);
 
 /* One turn; false: there was nothing to do. */
 bool fx_turn(struct fx *f);

@@ -1,28 +1,16 @@
-/* What the random test puts between the engine and the system; the linker sends these calls here (--wrap). */
-#include "random_model.h"
+/* What the simulator puts between the engine and the system, besides the disk. */
+#include "sim.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* The hash of the maps decides in which order a walk sees the queues: the same in every run, so that a seed repeats itself. */
-ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags);
-ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags)
+ssize_t sim_getrandom(void *buf, size_t n, unsigned flags)
+		__asm__("getrandom") __attribute__((visibility("default")));
+ssize_t sim_getrandom(void *buf, size_t n, unsigned flags)
 {
 	(void)flags;
 	memset(buf, 0x5a, n);
 	return (ssize_t)n;
-}
-
-/* Half the time of a run would go into reserving room that the directory in memory loses at the next crash. */
-int __wrap_fallocate64(int fd, int mode, off_t at, off_t len);
-int __wrap_fallocate64(int fd, int mode, off_t at, off_t len)
-{
-	(void)fd;
-	(void)mode;
-	(void)at;
-	(void)len;
-	errno = EOPNOTSUPP;
-	return -1;
 }
 
 /* ---- memory, while a batch is applied ---- */
@@ -31,7 +19,7 @@ static unsigned percent;
 static uint64_t dice;
 static unsigned countdown;       /* the n-th allocation from now on fails; 0 = none */
 
-void rm_faults(unsigned percent_of_batches, uint64_t seed)
+void sim_faults(unsigned percent_of_batches, uint64_t seed)
 {
 	percent = percent_of_batches;
 	dice = seed;
@@ -79,4 +67,9 @@ void *__wrap_calloc(size_t n, size_t size)
 void *__wrap_realloc(void *p, size_t n)
 {
 	return fails() ? NULL : __real_realloc(p, n);
+}
+
+void *sim_realloc(void *p, size_t n)
+{
+	return __real_realloc(p, n);
 }

@@ -1,0 +1,47 @@
+/* What a request meets. Hostile bytes and broken connections arrive here as the HTTP client reports them: as a class. */
+#include "sim.h"
+
+#include <stdio.h>
+
+static const struct {
+	unsigned status;
+	enum hl_class error_class;
+	bool hint;
+} answers[SIM_MOODS] = {
+	[SIM_OK] = { 200 },
+	[SIM_SLOW] = { 204 },
+	[SIM_500] = { 500 },
+	[SIM_503] = { 503 },
+	[SIM_BUSY] = { 429, .hint = true },
+	[SIM_HINT_503] = { 503, .hint = true },
+	[SIM_REFUSE] = { 0, HL_CLASS_CONNECT },
+	[SIM_RESET] = { 0, HL_CLASS_RESET },
+	[SIM_DNS] = { 0, HL_CLASS_DNS },
+	[SIM_TLS] = { 0, HL_CLASS_TLS },
+	[SIM_GARBAGE] = { 0, HL_CLASS_PROTOCOL },
+	[SIM_HANG] = { 0 },
+	[SIM_REDIRECT] = { 302 },
+	[SIM_FINAL] = { 400 },
+	[SIM_GONE] = { 410 },
+};
+
+void sim_choose_answer(struct sim *m, enum sim_mood mood, struct fx_answer *out)
+{
+	static char hint[16];
+	if (mood == SIM_FLAKY)
+		mood = sim_chance(m, 50) ? SIM_OK : (enum sim_mood)sim_below(m, SIM_FINAL);
+	*out = (struct fx_answer){ .status = answers[mood].status, .error_class = answers[mood].error_class,
+		.latency_ms = 1 + sim_below(m, 20), .hang = mood == SIM_HANG };
+	snprintf(hint, sizeof(hint), "%u", 1 + sim_below(m, 300));
+	if (answers[mood].hint)
+		out->retry_after = hint;
+	if (mood == SIM_REDIRECT)
+		out->location = "https://elsewhere.example/";
+	if (mood == SIM_SLOW)
+		out->latency_ms = 100 + sim_below(m, 4000);
+	if (mood == SIM_GARBAGE && sim_chance(m, 30)) { /* a body that is no text */
+		out->status = 500;
+		out->error_class = HL_CLASS_NONE;
+		out->body = "\xff\xfe\x01<html>\xc3";
+	}
+}
