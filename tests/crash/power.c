@@ -1,12 +1,13 @@
 /* Tries the states a power cut could have left, at every place of a trace:
  *
- *   power TRACE EXPECTATIONS WORK [--states N] [--seed N] [--same DATA] [--first N] [--list]
+ *   power TRACE EXPECTATIONS WORK [--states N] [--seed N] [--same DATA] [--before DIR] [--first N] [--list]
  *
  * WORK is a directory in memory. Some N states are spread evenly over the trace. With three pieces or fewer hanging every
  * combination is tried; with more: nothing of it, all of it, all but one, one alone, the newest write torn, and random halves,
  * by write and by sector. Every eighth state is also opened for writing and used, and so is one that cannot be read before
  * anything was acknowledged: the server would make the store anew. --same: the file the server left must be what the trace
- * says. --first: stop after so many states that are not good. --list: every bad one on stderr.
+ * says. --before: what the disk held at first, of an older format, which only opening for writing brings here. --first: stop
+ * after so many states that are not good. --list: every bad one on stderr.
  *
  * A state may make LMDB read wild pages and kill the reader, so a child looks and the parent counts; a new child goes on
  * behind the state that killed it. Prints one line; exit 0 if every state was good. */
@@ -37,6 +38,7 @@ static struct disk disk;
 static char dir[4100], copy_dir[4100];
 static uint64_t seed, skip_to, stop_after;
 static bool list;
+static const char *before;
 
 static const char *const verdict_names[VERDICT_N] = { "good", "lost", "damaged", "unopenable", "odd", "crashed", "hung" };
 
@@ -104,7 +106,7 @@ static void try(const uint8_t *chosen, size_t names)
 		disk_lay(&disk, chosen, names);
 		alarm(PATIENCE_S);
 		enum verdict v = judge(dir, disk.next, why, sizeof(why));
-		if ((v == GOOD && number % GO_ON_EVERY == 0) || (v == UNOPENABLE && judge_acknowledged(disk.next) == 0)) {
+		if ((v == GOOD && number % GO_ON_EVERY == 0) || (v == UNOPENABLE && (before || judge_acknowledged(disk.next) == 0))) {
 			v = judge_going_on(dir, copy_dir, disk.next, why, sizeof(why));
 			progress->written++;
 		}
@@ -159,8 +161,8 @@ static void cut(double per_cut)
 /* Whether a cut before the next op is one of its own: something new hangs, was flushed or was acknowledged. */
 static bool own(uint64_t last_acknowledged)
 {
-	enum trace_op before = disk.next ? disk.ops[disk.next - 1].kind : 0;
-	return before != TRACE_CLOSE && (before != TRACE_ANSWER || judge_acknowledged(disk.next) != last_acknowledged);
+	enum trace_op last = disk.next ? disk.ops[disk.next - 1].kind : 0;
+	return last != TRACE_CLOSE && (last != TRACE_ANSWER || judge_acknowledged(disk.next) != last_acknowledged);
 }
 
 static uint64_t n_cuts(void)
@@ -187,6 +189,13 @@ static void walk(uint64_t states)
 	progress->done = true;
 }
 
+static void load(const char *trace, const char *work)
+{
+	disk_load(&disk, trace, work);
+	if (before)
+		disk_begin_with(&disk, before);
+}
+
 /* ---- parent and child --------------------------------------------------------------------------------------------- */
 
 static void look_after(const char *trace, const char *work, uint64_t states)
@@ -196,7 +205,7 @@ static void look_after(const char *trace, const char *work, uint64_t states)
 		fflush(NULL);
 		pid_t pid = fork();
 		if (pid == 0) {
-			disk_load(&disk, trace, work);
+			load(trace, work);
 			walk(states);
 			_exit(0);
 		}
@@ -229,7 +238,7 @@ static int report(void)
 
 static int same(const char *trace, const char *work, const char *real)
 {
-	disk_load(&disk, trace, work);
+	load(trace, work);
 	while (disk.next < disk.n_ops)
 		disk_step(&disk);
 	printf("trace: %llu records, %llu bytes written\n", (unsigned long long)disk.n_ops, (unsigned long long)disk.n_bytes);
@@ -244,7 +253,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "states", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
 		{ "same", required_argument, NULL, 'e' }, { "first", required_argument, NULL, 'f' },
-		{ "list", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
+		{ "before", required_argument, NULL, 'b' }, { "list", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	uint64_t states = 5000;
 	const char *real = NULL;
@@ -257,6 +266,8 @@ int main(int argc, char **argv)
 			stop_after = strtoull(optarg, NULL, 10);
 		else if (c == 'l')
 			list = true;
+		else if (c == 'b')
+			before = optarg;
 		else if (c == 'e')
 			real = optarg;
 		else

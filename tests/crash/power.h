@@ -61,6 +61,8 @@ struct disk {
 };
 
 void disk_load(struct disk *d, const char *trace, const char *work);
+/* The disk held these files of `dir` before the first op. */
+void disk_begin_with(struct disk *d, const char *dir);
 /* Lets the next op happen. */
 void disk_step(struct disk *d);
 /* Makes WORK/d one state: what was flushed, and of what hangs those with chosen[i]. Of changes of names the first n_names. */
