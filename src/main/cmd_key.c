@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "main/key_ask.h"
+#include "main/process.h"
 #include "main/setup.h"
 #include "service/offline.h"
 #include "store/store.h"
@@ -107,6 +108,8 @@ static int run(enum action action, const struct hl_config *c, const struct hl_ke
 	bool opened = false;
 	if (local)
 		rc = run_local(action, c, o, &out, &opened, &err);
+	if (local)
+		hl_process_give_files(c->engine.data_dir);
 	if (rc == HL_OK && action == CREATE)
 		printf("%.*s\n", HL_FMT(hl_buf_all(&out)));
 	else if (rc == HL_OK && action == LIST)

@@ -103,6 +103,7 @@ int hl_cmd_check(int argc, char **argv)
 	hl_process_last_words("damage: data.mdb's pages are damaged, LMDB cannot read them\n");
 	bool live = false;
 	int rc = audit(&c, &live, &sum, &err);
+	hl_process_give_files(c.engine.data_dir);
 	hl_config_fini(&c);
 	if (rc)
 		return hl_cmd_fail_err(&err);
@@ -131,6 +132,7 @@ int hl_cmd_backup(int argc, char **argv)
 	};
 	struct hl_err err = { 0 };
 	int rc = hl_backup(&o, &err);
+	hl_process_give_files(c.engine.data_dir);
 	hl_config_fini(&c);
 	if (rc && err.field[0]) /* the copy's directory is at fault, not the data directory */
 		return hl_cmd_fail(HL_EXIT_FAILED, "%s", err.text);
@@ -165,6 +167,7 @@ int hl_cmd_migrate(int argc, char **argv)
 		return code;
 	struct hl_err err = { 0 };
 	int rc = w.rekey ? hl_rekey(c.engine.data_dir, c.engine.key_file, w.rekey, &err) : migrate(&c, &err);
+	hl_process_give_files(c.engine.data_dir);
 	if (rc == HL_OK && w.rekey)
 		printf("every secret is sealed under %s now; name it in store.key_file or make it the data directory's \"key\"\n", w.rekey);
 	hl_config_fini(&c);

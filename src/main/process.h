@@ -17,6 +17,9 @@
  * privileges from set-user-id programs, as many descriptors as the hard limit allows. *out_files: that limit. Never fails:
  * what is refused stays as it was. */
 void hl_process_harden(uint64_t *out_files);
+/* After root has worked on a data directory that belongs to somebody else: files root made there (0600) become the
+ * owner's, whose server could not open them otherwise. Nothing happens for anybody but root. */
+void hl_process_give_files(const char *dir);
 /* From now on a crash (a bad address, a failed assertion of a library) ends the process with HL_EXIT_FAILED and this line,
  * "\n" included, on stderr. line must live on. */
 void hl_process_last_words(const char *line);
