@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/str.h"
 #include "store/market.h"
 #include <stdlib.h>
@@ -132,6 +133,7 @@ static int write_apply(struct hl_command *cmd, struct hl_txn *txn)
 	uint64_t id;
 	for (size_t at = 0; next_row(&c->rows, &at, &id, &block);)
 		hl_market_quotes_put(txn, id, block);
+	HL_CRASH_POINT(CHECKPOINT_ROWS);
 	return hl_txn_status(txn);
 }
 
@@ -139,6 +141,7 @@ static int drop_apply(struct hl_command *cmd, struct hl_txn *txn)
 {
 	struct hl_checkpoint *c = HL_CONTAINER_OF(cmd, struct hl_checkpoint, command);
 	c->dropped = hl_market_log_drop(txn, c->cover, SLICE_BLOCKS);
+	HL_CRASH_POINT(CHECKPOINT_DROP);
 	return hl_txn_status(txn);
 }
 
@@ -172,6 +175,7 @@ static void slice_done(struct hl_command *cmd, int status)
 				(unsigned long long)c->cover_bytes, (unsigned long long)c->log_bytes);
 		hl_core_soon(a->d);
 	} else if (!a->closing) {
+		HL_CRASH_POINT(CHECKPOINT_SLICE);
 		step(a);
 	}
 	hl_alerts_ended(a);

@@ -5,6 +5,7 @@
  * audit says more. */
 #include "alerts/internal.h"
 
+#include "base/crash.h"
 #include "base/err.h"
 #include "store/alerts.h"
 #include "store/market.h"
@@ -57,6 +58,7 @@ static bool load_block(void *data, uint64_t number, struct hl_str block)
 {
 	struct load *l = data;
 	l->rc = hl_alerts_play(l->a, block, true);
+	HL_CRASH_POINT(START_ALERTS);
 	hl_checkpoint_logged(&l->a->checkpoint, number, block.len);
 	return l->rc == 0;
 }

@@ -8,6 +8,7 @@
 #include "alerts/internal.h"
 
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "store/market.h"
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static int apply(struct hl_command *c, struct hl_txn *txn)
 {
 	struct tick *t = HL_CONTAINER_OF(c, struct tick, command);
 	hl_market_log_append(txn, t->number, hl_buf_all(&t->block));
+	HL_CRASH_POINT(TICK_APPLIED);
 	return hl_txn_status(txn);
 }
 
@@ -81,6 +83,7 @@ static void done(struct hl_command *c, int status)
 	struct hl_alerts *a = t->a;
 	struct hl_err err = { 0 };
 	hl_core_command_done(a->d);
+	HL_CRASH_POINT(TICK_DURABLE);
 	if (status == 0)
 		play(t);
 	else

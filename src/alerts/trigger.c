@@ -17,6 +17,7 @@
 #include "alerts/message.h"
 
 #include "base/buf.h"
+#include "base/crash.h"
 #include "base/str.h"
 #include "dispatch/publish.h"
 #include "store/alerts.h"
@@ -187,6 +188,7 @@ static int ride(void *data, struct hl_txn *txn, const struct hl_event *e)
 	row.last_triggered_at_ms = row.updated_at_ms = e->created_at_ms;
 	hl_alert_row_put(txn, &old, &row);
 	hl_alert_event_put(txn, old.account, e->number, &said);
+	HL_CRASH_POINT(ALERT_RIDING);
 	return hl_txn_status(txn);
 }
 
@@ -226,6 +228,7 @@ static void published(void *data, int status, const struct hl_published *p)
 	struct hl_alerts *a = f->a;
 	a->triggers.n_flights--;
 	if (status == HL_OK) {
+		HL_CRASH_POINT(ALERT_FIRED);
 		a->fired++;
 		hl_alerts_rule_leave(a, f->row.number);
 		hl_log(&a->d->log, HL_LOG_DEBUG, "alert.fired", "number=%llu account=%u event=%s deliveries=%u",

@@ -17,6 +17,7 @@
 #include "api/resources.h"
 #include "api/splitter.h"
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include "base/str.h"
 
@@ -149,6 +150,7 @@ static void published(void *data, int status, const struct hl_published *p)
 		slot_open(s, &w, 202);
 		hl_published_members(&w, p);
 		slot_close(s, &w);
+		HL_CRASH_POINT(BATCH_RESULT);
 	}
 	pump(b);
 }

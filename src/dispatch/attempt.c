@@ -16,6 +16,7 @@
 #include "dispatch/view.h"
 #include "dispatch/queues.h"
 
+#include "base/crash.h"
 #include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +142,9 @@ static void finish(struct hl_attempt_run *run, const struct hl_answer *answer)
 			hl_log(&d->log, HL_LOG_INFO, run->change == HL_QUEUE_WAS_PARKED ? "queue.parked" : "queue.opened",
 					"webhook=%s class=%s status=%u", x->id, hl_class_name(a->error_class), a->http_status);
 	}
+	HL_CRASH_POINT(ATTEMPT_ANSWERED);
 	hl_outcome_submit(run);
+	HL_CRASH_POINT(OUTCOME_SUBMITTED);
 	if (q)
 		hl_queues_retire(d, q);
 	hl_core_soon(d);
@@ -383,6 +386,7 @@ enum hl_start hl_attempt_start(void *dispatcher, struct hl_queue *q, struct hl_w
 		hl_attempt_release(run);
 		return HL_START_FAILED;
 	}
+	HL_CRASH_POINT(ATTEMPT_BEGUN);
 	return begin(run, q, work, out_slot);
 }
 

@@ -15,6 +15,7 @@
 #include "dispatch/walks.h"
 
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include <stdlib.h>
 
@@ -69,6 +70,7 @@ static void check_drained(struct hl_dispatcher *d)
 		hl_attempt_cancel_all(d);
 	if (d->n_runs > 0 || d->n_commands > 0)
 		return;
+	HL_CRASH_POINT(DRAIN_ATTEMPTS);
 	d->state = HL_CORE_CLOSING;
 	void (*cb)(struct hl_dispatcher *) = d->on_drained;
 	cb(d);
@@ -221,6 +223,7 @@ int hl_engine_open(struct hl_dispatcher **out, const struct hl_options *o, const
 		rc = hl_janitor_create(d);
 	if (rc == 0)
 		rc = hl_feed_start(d, err);
+	HL_CRASH_POINT(START_ENGINE);
 	if (rc) {
 		d->state = HL_CORE_CLOSING;
 		hl_engine_abandon(d);
@@ -253,6 +256,7 @@ static void commit_closed(void *data)
 {
 	struct freeing f = *(struct freeing *)data;
 	free(data);
+	HL_CRASH_POINT(DRAIN_STORE);
 	fini_parts(f.d);
 	hl_store_close(f.d->store);
 	hl_log(&f.d->log, HL_LOG_INFO, "dispatcher.closed", "at=end");

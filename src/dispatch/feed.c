@@ -10,6 +10,7 @@
 
 #include "dispatch/destination.h"
 #include "dispatch/queues.h"
+#include "base/crash.h"
 #include <stdlib.h>
 
 enum { SPREAD_MAX_MS = 60000, SPREAD_PER_S = 4000 }; /* after a restart: about so many pending deliveries a second at first */
@@ -57,6 +58,7 @@ static void done(struct hl_command *c, int status)
 			rc = hl_queue_load_due(q, r->epoch, r->due, r->n_due, r->due_more, hl_core_wall(d), hl_core_mono(d));
 		if (rc)
 			hl_queue_drop_windows(q);
+		HL_CRASH_POINT(REFILL_DONE);
 	} else if (q) {
 		q->fresh_loading = q->fresh_loading && !r->want_fresh;
 		q->due_loading = q->due_loading && !r->want_due;
@@ -136,6 +138,7 @@ static bool start_webhook(void *data, const struct hl_webhook_row *row)
 	s->pending += pending;
 	if (!hl_queues_make(d, &row->w, &counts))
 		s->rc = HL_ENOMEM;
+	HL_CRASH_POINT(START_WEBHOOK);
 	return s->rc == 0;
 }
 

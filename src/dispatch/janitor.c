@@ -14,6 +14,7 @@
 #include "dispatch/sweep.h"
 #include "dispatch/webhook_state.h"
 #include "dispatch/queues.h"
+#include "base/crash.h"
 
 #include <stdlib.h>
 
@@ -91,7 +92,9 @@ static bool may_work(const struct hl_dispatcher *d)
 static int index_apply(struct hl_command *c, struct hl_txn *txn)
 {
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, index_command);
-	return hl_index_step(txn, &j->run, j->index_min, SLICE_US, &j->index_done);
+	int rc = hl_index_step(txn, &j->run, j->index_min, SLICE_US, &j->index_done);
+	HL_CRASH_POINT(INDEX_SLICE);
+	return rc;
 }
 
 static void index_begin(struct hl_janitor *j);
@@ -150,6 +153,7 @@ static int job_apply(struct hl_command *c, struct hl_txn *txn)
 		return hl_txn_status(txn);
 	j->job_kind = job.kind;
 	int rc = hl_job_step(txn, &job, hl_core_store_wall(j->d), SLICE_US, &j->job_result);
+	HL_CRASH_POINT(JOB_SLICE);
 	if (rc == 0)
 		j->job_after = job.number;
 	return rc;
@@ -179,6 +183,8 @@ static void job_done(struct hl_command *c, int status)
 	hl_core_command_done(d);
 	j->working = false;
 	j->more_jobs = status == 0 && j->job_found;
+	if (j->more_jobs)
+		HL_CRASH_POINT(JOB_DURABLE);
 	j->jobs_failed = status != 0;
 	if (status != 0)
 		hl_log(&d->log, HL_LOG_ERROR, "job.failed", "code=%s", hl_errname(status));
@@ -217,7 +223,10 @@ static int sweep_apply(struct hl_command *c, struct hl_txn *txn)
 {
 	struct hl_janitor *j = HL_CONTAINER_OF(c, struct hl_janitor, sweep_command);
 	j->sweep_next = j->sweep; /* a batch may be run again */
-	return hl_sweep_step(&j->sweep_next, txn, hl_core_store_wall(j->d));
+	int rc = hl_sweep_step(&j->sweep_next, txn, hl_core_store_wall(j->d));
+	if (j->sweep_next.ended)
+		HL_CRASH_POINT(SWEEP_SLICE);
+	return rc;
 }
 
 static void sweep_submit(struct hl_janitor *j);
@@ -329,6 +338,7 @@ static int upkeep_apply(struct hl_command *c, struct hl_txn *txn)
 		.before_ms = before, .used_max = d->set.retention_bytes };
 	hl_job_put(txn, &job);
 	j->jobs_made = true;
+	HL_CRASH_POINT(UPKEEP_APPLIED);
 	return hl_txn_status(txn);
 }
 

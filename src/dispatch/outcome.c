@@ -11,6 +11,7 @@
 #include "dispatch/queues.h"
 
 #include "base/check.h"
+#include "base/crash.h"
 
 static void end_row(struct hl_delivery_row *row, enum hl_delivery_state state, hl_ms_t now_ms)
 {
@@ -75,6 +76,7 @@ static void disable_webhook(struct hl_attempt_run *run, struct hl_txn *txn, hl_m
 	row.w.updated_at_ms = now_ms;
 	hl_webhook_row_put(txn, &row);
 	run->disabled_now = true;
+	HL_CRASH_POINT(DISABLE_APPLIED);
 }
 
 static void note_queue(struct hl_attempt_run *run, struct hl_counts *c)
@@ -130,6 +132,7 @@ static int apply(struct hl_command *c, struct hl_txn *txn)
 		disable_webhook(run, txn, row.completed_at_ms);
 	run->after = row;
 	run->ended_now = old.state == HL_DELIVERY_PENDING && row.state != HL_DELIVERY_PENDING;
+	HL_CRASH_POINT(OUTCOME_APPLIED);
 	return hl_txn_status(txn);
 }
 
@@ -160,6 +163,7 @@ static void requeue(struct hl_attempt_run *run)
 	if (hl_queue_push_due(q, &due, run->early, hl_core_wall(d), hl_core_mono(d)) != 0)
 		hl_queue_reload_due(q);
 	hl_scheduler_touch(&d->scheduler, q);
+	HL_CRASH_POINT(OUTCOME_REQUEUED);
 }
 
 static void tell(struct hl_attempt_run *run, const struct hl_delivery *view)
@@ -211,6 +215,7 @@ static void done(struct hl_command *c, int status)
 {
 	struct hl_attempt_run *run = HL_CONTAINER_OF(c, struct hl_attempt_run, command);
 	struct hl_dispatcher *d = run->d;
+	HL_CRASH_POINT(OUTCOME_DURABLE);
 	d->n_uncommitted--;
 	d->scheduler.held = d->state != HL_CORE_OPEN || d->failed || d->n_uncommitted >= d->set.max_uncommitted;
 	hl_core_soon(d);

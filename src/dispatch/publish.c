@@ -16,6 +16,7 @@
 #include "dispatch/view.h"
 #include "dispatch/queues.h"
 
+#include "base/crash.h"
 #include "base/err.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -121,9 +122,13 @@ static int apply(struct hl_command *c, struct hl_txn *txn)
 		struct hl_delivery_row row;
 		delivery_row(p, i, &row);
 		hl_delivery_append(txn, p->first_delivery + i, &row);
+		if (i == p->all->n / 2)
+			HL_CRASH_POINT(PUBLISH_HALF);
 	}
 	hl_idem_use_put(&p->idem, txn, e->number);
 	hl_idem_use_put(&p->own_id, txn, e->number);
+	if (p->replay)
+		HL_CRASH_POINT(REPLAY_APPLIED);
 	return hl_txn_status(txn);
 }
 
@@ -178,12 +183,14 @@ static void enqueue(struct publish *p, uint32_t i, bool in_memory)
 static void stored(struct publish *p)
 {
 	struct hl_dispatcher *d = p->d;
+	HL_CRASH_POINT(PUBLISH_DURABLE);
 	bool in_memory = !p->replay && hl_event_cache_room(&d->events) && hl_event_cache_insert(&d->events, p->event);
 	d->stats.deliveries_created += p->all->n;
 	if (!p->replay)
 		d->stats.events_accepted++;
 	for (uint32_t i = 0; i < p->all->n; i++)
 		enqueue(p, i, in_memory);
+	HL_CRASH_POINT(PUBLISH_QUEUED);
 	hl_janitor_note(d);
 	hl_core_soon(d);
 }
@@ -317,6 +324,7 @@ static int hand_over(struct publish *p, const struct hl_idempotency *idem)
 		.bytes = (uint32_t)HL_MIN(e->data.len + 256 + (size_t)p->all->n * 80, (size_t)UINT32_MAX),
 	};
 	hl_core_submit(p->d, &p->command);
+	HL_CRASH_POINT(PUBLISH_SUBMITTED);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "dispatch/destination.h"
 #include "dispatch/queues.h"
+#include "base/crash.h"
 
 static void forget_queue(struct hl_dispatcher *d, struct hl_queue *q)
 {
@@ -48,6 +49,7 @@ void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
 	struct hl_queue *q = hl_queues_get(d, webhook);
 	bool found = hl_webhook_row_get(txn, webhook, &row);
 	int rc = 0;
+	HL_CRASH_POINT(WEBHOOK_DURABLE);
 	if (!found || row.w.state == HL_WEBHOOK_DELETED) {
 		if (found)
 			hl_subscriptions_remove(d->subscriptions, row.w.account, webhook);

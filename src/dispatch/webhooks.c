@@ -12,6 +12,7 @@
 #include "dispatch/webhook_copy.h"
 #include "dispatch/webhook_state.h"
 
+#include "base/crash.h"
 #include "base/err.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +275,7 @@ static int update_apply(struct hl_command *command, struct hl_txn *txn)
 		struct hl_counts *counts = hl_counts_edit(txn, c->number);
 		counts->drain_gen++;
 		counts->parked = false;
+		HL_CRASH_POINT(RESUME_APPLIED);
 	}
 	return hl_txn_status(txn);
 }
@@ -368,6 +370,7 @@ static int delete_apply(struct hl_command *command, struct hl_txn *txn)
 	struct hl_job_row job = { .number = numbers.job, .kind = c->drop_history ? HL_JOB_DROP_WEBHOOK : HL_JOB_CANCEL_WEBHOOK,
 		.account = c->account, .webhook = c->number, .created_at_ms = c->now_ms, .error_class = -1 };
 	hl_job_put(txn, &job);
+	HL_CRASH_POINT(DELETE_APPLIED);
 	return hl_txn_status(txn);
 }
 
@@ -416,6 +419,7 @@ static int rotate_apply(struct hl_command *command, struct hl_txn *txn)
 	row.w.updated_at_ms = c->now_ms;
 	hl_webhook_row_put(txn, &row);
 	hl_idem_use_put(&c->idem, txn, c->number);
+	HL_CRASH_POINT(ROTATE_APPLIED);
 	return hl_txn_status(txn);
 }
 

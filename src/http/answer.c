@@ -10,6 +10,7 @@
  *     serve() tells on_abort.
  *   A client that does not read: write_by breaks it off; a streamed answer past answer_max likewise. */
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -127,6 +128,7 @@ static void send_parts(struct hl_connection *c, struct hl_str head, struct hl_st
 			return;
 		}
 		sent = n > 0 ? (size_t)n : 0;
+		HL_CRASH_POINT(ANSWER_SENT);
 		if (sent == head.len + body.len)
 			return;
 	}

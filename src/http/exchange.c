@@ -19,6 +19,7 @@
  * How a URL becomes a connection is in route.c. */
 #include "http/exchange.h"
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -208,6 +209,7 @@ void hl_exchange_send(struct hl_exchange *x)
 		return;
 	}
 	x->phase_ms = mono_ms(x);
+	HL_CRASH_POINT(ATTEMPT_SENT);
 }
 
 /* ---- the connection's events ------------------------------------------------------------------------------------------- */
@@ -219,6 +221,7 @@ static void on_open(struct hl_conn *conn)
 	x->result.connect_ms = conn->connect_ms;
 	x->result.tls_ms = conn->tls_ms;
 	x->result.resumed = conn->resumed;
+	HL_CRASH_POINT(ATTEMPT_CONNECTED);
 	x->result.error_class = HL_CLASS_NONE; /* of an address tried before */
 	x->result.text[0] = '\0';
 	hl_exchange_send(x);

@@ -16,6 +16,7 @@
 #include "main/serve.h"
 
 #include "api/api.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -132,6 +133,7 @@ static void step_down(struct serve *s)
 	if (s->service) {
 		struct hl_service *service = s->service;
 		s->service = NULL;
+		HL_CRASH_POINT(DRAIN_SERVICE);
 		hl_service_close(service, on_service_closed, s);
 		return;
 	}
@@ -179,6 +181,7 @@ static void end(struct serve *s, int exit_code, hl_ms_t grace_ms)
 	if (s->state >= DRAINING)
 		return;
 	move(s, DRAINING);
+	HL_CRASH_POINT(DRAIN_BEGUN);
 	s->exit_code = exit_code;
 	s->deadline_mono_ms = hl_env_mono_ms(&hl_env_real) + grace_ms;
 	hl_notify_status("STOPPING=1", "Ending with code %d; requests and attempts under way may take %lld ms", exit_code,
@@ -332,6 +335,7 @@ static int open_engine(struct serve *s, bool takeover, struct hl_err *err)
 		rc = hl_err_set(err, HL_EFATAL, "the store failed");
 	if (rc)
 		return rc;
+	HL_CRASH_POINT(START_NEW_STORE);
 	const struct hl_service_options so = { .tiers = &s->config->tiers };
 	rc = hl_service_open(&s->service, s->dispatcher, &so, err);
 	if (rc == HL_OK)
@@ -479,11 +483,13 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struc
 		hl_log(&s->log, HL_LOG_ERROR, "serve.start_failed", "error=%s", hl_log_quote(hl_str_from(err.text), text, sizeof(text)));
 		end(s, hl_exit_of(rc), FATAL_GRACE_MS);
 	} else {
+		HL_CRASH_POINT(START_LISTENING);
 		move(s, RUNNING);
 		announce(s);
 		notify_serving(s, "");
 	}
 	uv_run(&s->loop, UV_RUN_DEFAULT);
+	HL_CRASH_POINT(DRAIN_ENDED);
 	hl_listeners_close(&s->listeners);
 	hl_log(&s->log, HL_LOG_INFO, "serve.ended", "exit=%d", s->exit_code);
 	hl_log_sink_fini(&s->sink);

@@ -11,6 +11,7 @@
 #include "net/send.h"
 
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -75,6 +76,8 @@ static int send_raw(struct hl_conn *c, uv_buf_t *bufs, unsigned n, size_t total)
 			return HL_OK;
 		}
 		sent = rc > 0 ? (size_t)rc : 0;
+		if (sent)
+			HL_CRASH_POINT(WRITE_PARTIAL);
 	}
 	if (!hl_buf_reserve(&c->unsent, total - sent))
 		return HL_ENOMEM;

@@ -8,6 +8,7 @@
  * HL_EKEY: better an error than doing it twice. */
 #include "service/internal.h"
 
+#include "base/crash.h"
 #include "base/err.h"
 #include "store/idem.h"
 
@@ -105,6 +106,7 @@ static void change_done(struct hl_command *cmd, int status)
 {
 	struct hl_change *c = HL_CONTAINER_OF(cmd, struct hl_change, command);
 	struct hl_service *s = c->service;
+	HL_CRASH_POINT(CHANGE_DURABLE);
 	if (!status && c->idem.replayed) {
 		struct hl_str sealed = hl_buf_all(&c->idem.found);
 		if (sealed.len)

@@ -6,6 +6,7 @@
  * new key, all in one transaction: a crash leaves the store under one key or the other. The new key's file is made
  * (and synced) before; a value that does not open ends it with nothing changed. */
 #include "store/backup.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include <dirent.h>
 #include <errno.h>
@@ -117,6 +118,7 @@ static int copy_all(struct backup *b, struct hl_err *err)
 	char data[PATH_MAX];
 	int rc = path_join(data, b->o->dest, "data.mdb", err);
 	rc = rc ? rc : hl_store_copy(b->store, b->o->dest, b->o->compact, err);
+	HL_CRASH_POINT(BACKUP_COPIED);
 	if (!rc && chmod(data, 0600))
 		rc = hl_err_errno(err, errno, "backup: %s", data);
 	rc = rc ? rc : sync_path(data, err);
@@ -124,6 +126,7 @@ static int copy_all(struct backup *b, struct hl_err *err)
 		rc = write_key(b->key_file, b->copy_key, err);
 	if (!rc && b->o->with_key)
 		rc = sync_path(b->copy_key, err);
+	HL_CRASH_POINT(BACKUP_SYNCED);
 	rc = rc ? rc : prove(b, err);
 	return rc ? rc : sync_path(b->o->dest, err);
 }
@@ -244,7 +247,9 @@ static int rekey_all(struct rekey *k, struct hl_err *err)
 		return hl_err_set(err, rc, "rekey: a sealed value does not open; nothing was changed");
 	}
 	hl_meta_key_put(k->txn, &k->key, hl_store_env(k->store));
+	HL_CRASH_POINT(REKEY_SEALED);
 	rc = hl_store_commit(k->txn);
+	HL_CRASH_POINT(REKEY_DONE);
 	return rc ? hl_err_set(err, rc, "rekey: cannot commit; nothing was changed") : 0;
 }
 

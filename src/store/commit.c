@@ -14,6 +14,7 @@
  * - The commit fails: the end. Nobody of this batch, or after it, is told success; on_fatal runs once. */
 #include "store/commit.h"
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -170,6 +171,8 @@ static int batch_apply(struct hl_txn *txn, struct batch *b, struct hl_command **
 	HL_LIST_EACH(link, &b->commands) {
 		struct hl_command *cmd = command_of(link);
 		uint64_t before = txn->n_writes;
+		if (link != b->commands.next)
+			HL_CRASH_POINT(COMMIT_HALF);
 		hl_txn_next_command(txn);
 		int rc = cmd->apply(cmd, txn);
 		int failed = hl_txn_status(txn);
@@ -225,7 +228,9 @@ static bool batch_try(struct hl_commit *c, struct batch *b)
 		batch_repair(c, b, failed, rc, alone);
 		return false;
 	}
+	HL_CRASH_POINT(COMMIT_APPLIED);
 	rc = hl_store_commit(txn);
+	HL_CRASH_POINT(COMMIT_DURABLE);
 	if (rc == HL_EFATAL)
 		batch_fatal(c, b);
 	else if (rc == HL_EFULL && batch_refuse_growth(b))
@@ -251,6 +256,7 @@ static void histogram_add(struct hl_histogram *h, double seconds)
 static void batch_run(struct hl_commit *c, struct batch *b)
 {
 	uint64_t start = uv_hrtime(), refused = 0, reruns = 0;
+	HL_CRASH_POINT(COMMIT_TAKEN);
 	if (atomic_load(&c->fatal))
 		batch_finish_all(b, HL_EFATAL);
 	else if (hl_store_reserve(c->store, b->bytes) || hl_store_full(c->store))
@@ -359,6 +365,7 @@ bool hl_commit_tell(struct hl_commit *c)
 		c->backlog--;
 		c->backlog_bytes -= cmd->bytes;
 		cmd->done(cmd, cmd->status);
+		HL_CRASH_POINT(COMMIT_TOLD);
 	}
 	return true;
 }

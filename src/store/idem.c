@@ -2,6 +2,7 @@
  * text) to 128 bits of SHA-256; a look-up reads today's bucket and the two before, because 48 hours touch three days. A
  * clock set back by less than a day still finds what was stored "tomorrow": that bucket is read too. */
 #include "store/idem.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include <openssl/evp.h>
 
@@ -80,10 +81,10 @@ bool hl_idem_drop_old(struct hl_txn *txn, hl_ms_t now_ms, size_t max, uint64_t *
 		hl_cursor_close(&c);
 		if (!old)
 			return true;
-		if (hl_txn_del(txn, HL_TABLE_IDEM, hl_str_make(key, KEY_LEN)))
-			++*out_n;
-		else
+		if (!hl_txn_del(txn, HL_TABLE_IDEM, hl_str_make(key, KEY_LEN)))
 			return true; /* the transaction failed */
+		++*out_n;
+		HL_CRASH_POINT(IDEM_DROPPED);
 	}
 	return false;
 }

@@ -11,6 +11,7 @@
  * the stored count of slices tells. */
 #include "store/index.h"
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include <stdlib.h>
 
@@ -86,6 +87,7 @@ static int run_begin(struct hl_txn *txn, struct hl_index_run *run)
 	run->n_entries = run->at = 0;
 	run->next = b.deliveries_upto;
 	run->phase = HL_INDEX_GATHER;
+	HL_CRASH_POINT(INDEX_BEGUN);
 	return hl_txn_status(txn);
 }
 
@@ -152,6 +154,7 @@ static bool put_some(struct hl_txn *txn, struct hl_index_run *run, size_t rows)
 {
 	for (; run->at < run->n_entries && rows && hl_txn_status(txn) == 0; rows--) {
 		put_entry(txn, run->phase, &run->entries[run->at++]);
+		HL_CRASH_POINT(INDEX_HALF);
 		hl_txn_next_command(txn);
 	}
 	return run->at == run->n_entries && hl_txn_status(txn) == 0;

@@ -11,6 +11,7 @@
  * for that. */
 #include "store/jobs.h"
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/defs.h"
 #include "store/index.h"
 
@@ -158,8 +159,11 @@ static bool webhook_slice(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t no
 	struct found f = { .txn = txn, .job = job, .max = HL_MIN(rows, (size_t)BATCH_MAX) };
 	if (hl_walk_step(txn, &w, 0, find_one, &f))
 		return false;
-	for (size_t i = 0; i < f.n; i++)
+	for (size_t i = 0; i < f.n; i++) {
 		change_one(txn, job, f.numbers[i], now_ms);
+		if (i == f.n / 2)
+			HL_CRASH_POINT(JOB_HALF);
+	}
 	*changed += f.n;
 	job->cursor = w.after;
 	return w.done;
@@ -286,6 +290,7 @@ static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t r
 		hl_event_del(txn, number, &e);
 		p.changed++;
 		p.rows -= p.rows > 0;
+		HL_CRASH_POINT(RETENTION_HALF);
 	}
 	*changed += p.changed;
 	return done;

@@ -2,6 +2,7 @@
  * clear. The owner writes its process id into the file; the one who is refused reads it there. The file stays for
  * ever: removing it would let two processes lock two files of one name. */
 #include "store/lock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,8 @@ static long owner_of(int fd)
 static int lock_fd(int fd, const char *file, bool wait, struct hl_err *err)
 {
 	int rc;
+	if (wait)
+		HL_CRASH_POINT(TAKEOVER_WAITING);
 	do
 		rc = flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
 	while (rc && errno == EINTR);

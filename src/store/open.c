@@ -4,6 +4,7 @@
  * leaves an environment without tables, which counts as new. The names of what was made are synced too before it counts as
  * open: a power cut must not take the whole store because its directory had not been written. */
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "store/durable.h"
 #include "store/lock.h"
@@ -54,6 +55,7 @@ static int open_key(struct hl_store *s, bool fresh, struct hl_err *err)
 		return rc;
 	if (fresh && access(key_file, F_OK) != 0) {
 		rc = hl_seal_key_make(key_file, s->o.env, &s->key, err);
+		HL_CRASH_POINT(START_NEW_KEY);
 		if (rc == HL_ENOTFOUND && err) /* its directory is missing, which does not mean that there is no store */
 			err->code = HL_EKEY;
 		return rc == HL_ENOTFOUND ? HL_EKEY : rc;
@@ -117,6 +119,7 @@ static int open_store(struct hl_store *s, struct hl_err *err)
 		hl_store_abort(txn);
 		return rc;
 	}
+	HL_CRASH_POINT(OPEN_GATE);
 	rc = hl_store_commit(txn);
 	if (rc)
 		return hl_err_set(err, rc, "cannot write to the store");
@@ -140,7 +143,9 @@ int hl_store_open(struct hl_store **out, const struct hl_store_options *o, struc
 	if (snprintf(s->dir, sizeof(s->dir), "%s", o->dir) >= (int)sizeof(s->dir))
 		rc = hl_err_set(err, HL_EINVAL, "the path is too long");
 	rc = rc ? rc : open_dir(s, err);
+	HL_CRASH_POINT(OPEN_LOCKED);
 	rc = rc ? rc : hl_store_env_open(s, err);
+	HL_CRASH_POINT(OPEN_MAPPED);
 	rc = rc ? rc : open_store(s, err);
 	if (!rc && (rc = hl_store_measure(s)))
 		hl_err_set(err, rc, "cannot count the free pages");
@@ -149,6 +154,7 @@ int hl_store_open(struct hl_store **out, const struct hl_store_options *o, struc
 		hl_store_close(s);
 		return rc;
 	}
+	HL_CRASH_POINT(OPEN_DONE);
 	s->o.dir = s->dir;
 	s->o.key_file = NULL;
 	*out = s;
