@@ -1,13 +1,14 @@
 /* Tries the states a power cut could have left, at every place of a trace:
  *
- *   power TRACE EXPECTATIONS WORK [--states N] [--seed N] [--same DATA] [--before DIR] [--first N] [--list]
+ *   power TRACE EXPECTATIONS WORK [--states N] [--seed N] [--same DATA] [--before DIR] [--tail N] [--first N]
+ *         [--list]
  *
  * WORK is a directory in memory. Some N states are spread evenly over the trace. With three pieces or fewer hanging every
  * combination is tried; with more: nothing of it, all of it, all but one, one alone, the newest write torn, and random halves,
  * by write and by sector. Every eighth state is also opened for writing and used, and so is one that cannot be read before
  * anything was acknowledged: the server would make the store anew. --same: the file the server left must be what the trace
- * says. --before: what the disk held at first, of an older format, which only opening for writing brings here. --first: stop
- * after so many states that are not good. --list: every bad one on stderr.
+ * says. --before: what the disk held at first, of an older format, which only opening for writing brings here. --tail:
+ * cuts only at the last N places. --first: stop after so many states that are not good. --list: every bad one on stderr.
  *
  * A state may make LMDB read wild pages and kill the reader, so a child looks and the parent counts; a new child goes on
  * behind the state that killed it. Prints one line; exit 0 if every state was good. */
@@ -36,7 +37,7 @@ struct progress {
 static struct progress *progress;
 static struct disk disk;
 static char dir[4100], copy_dir[4100];
-static uint64_t seed, skip_to, stop_after;
+static uint64_t seed, skip_to, stop_after, tail;
 static bool list;
 static const char *before;
 
@@ -175,11 +176,12 @@ static uint64_t n_cuts(void)
 
 static void walk(uint64_t states)
 {
-	double per_cut = (double)states / (double)n_cuts();
+	uint64_t from = tail ? disk.n_ops : 0;
+	double per_cut = (double)states / (double)(tail ? tail : n_cuts());
 	uint64_t acknowledged = 0;
 	progress->state = progress->cuts = 0;
 	for (;;) {
-		if (own(acknowledged))
+		if (disk.next + tail >= from && own(acknowledged))
 			cut(per_cut);
 		acknowledged = judge_acknowledged(disk.next);
 		if (disk.next == disk.n_ops)
@@ -253,7 +255,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "states", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
 		{ "same", required_argument, NULL, 'e' }, { "first", required_argument, NULL, 'f' },
-		{ "before", required_argument, NULL, 'b' }, { "list", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
+		{ "before", required_argument, NULL, 'b' },
+		{ "tail", required_argument, NULL, 't' }, { "list", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	uint64_t states = 5000;
 	const char *real = NULL;
@@ -266,6 +269,8 @@ int main(int argc, char **argv)
 			stop_after = strtoull(optarg, NULL, 10);
 		else if (c == 'l')
 			list = true;
+		else if (c == 't')
+			tail = strtoull(optarg, NULL, 10);
 		else if (c == 'b')
 			before = optarg;
 		else if (c == 'e')
