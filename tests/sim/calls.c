@@ -98,7 +98,7 @@ static void on_publish(void *data, int status, const struct hl_published *p)
 			struct sim_event *e = gone ? NULL : sim_learn_event(m, c->account, p->event, p->n_deliveries);
 			if (e && c->value)
 				e->value = c->value;
-			if (!p->replayed && !m->f.disk_late)
+			if (!p->replayed && !m->f.disk_late && !m->f.fatal)
 				sim_check_targets(m, c->account, p->event);
 			if (c->id >= 0)
 				check_id(c, p);

@@ -47,7 +47,7 @@ bool sim_learn_delivery(struct sim *m, uint64_t number, uint32_t account)
 	d->single = hl_delivery_row_get(hl_core_read(m->f.d), number, &row) && row.flags & HL_DF_SINGLE_SHOT;
 	if (hl_event_get(m->f.d, account, v.event, &e) == 0 && number - e.first_delivery < e.n_deliveries) {
 		d->due_at_ms = e.deliver_after_ms;
-		d->expires_at_ms = e.expires_at_ms;
+		d->expires_at_ms = w->recovering ? 0 : e.expires_at_ms; /* what expired may come back */
 	}
 	return true;
 }
@@ -83,7 +83,9 @@ bool sim_may_be_gone(const struct sim *m, uint64_t number)
 {
 	const struct sim_delivery *d = &m->deliveries[number];
 	hl_ms_t now = HL_MAX(m->wall_max_ms, fx_now(&m->f));
-	bool ended = d->state != HL_DELIVERY_PENDING || d->hand || now >= d->until_ms; /* at its window's end nothing is told */
+	bool deleted = m->webhooks[d->webhook].state == HL_WEBHOOK_DELETED;
+	/* nothing is told of those that end with their webhook or their window */
+	bool ended = d->state != HL_DELIVERY_PENDING || d->hand || deleted || now >= d->until_ms;
 	return m->dropped_history || (m->retention && ended);
 }
 
@@ -91,6 +93,8 @@ struct sim_event *sim_learn_event(struct sim *m, uint32_t account, uint64_t numb
 {
 	struct sim_event *known = sim_event(m, number);
 	struct hl_event e;
+	if (m->f.fatal) /* nothing can be read any more: after the next start */
+		return known ? known : add_event(m, &(struct sim_event){ .number = number, .account = account, .n = n });
 	int rc = hl_event_get(m->f.d, account, number, &e);
 	if (rc && m->retention && known) { /* it may go when all its deliveries have ended */
 		for (uint64_t i = known->first; i < known->first + known->n; i++)
@@ -103,8 +107,10 @@ struct sim_event *sim_learn_event(struct sim *m, uint32_t account, uint64_t numb
 		bool there = sim_learn_delivery(m, i, account);
 		SIM_CHECK(m, there || sim_may_be_gone(m, i), "delivery %llu of event %llu is not there", (sim_ull)i, (sim_ull)number);
 	}
-	if (known)
+	if (known) {
+		known->first = e.first_delivery;
 		return known;
+	}
 	return add_event(m, &(struct sim_event){ .number = number, .first = e.first_delivery, .account = account, .n = n });
 }
 
@@ -121,6 +127,10 @@ void sim_learn_states(struct sim *m)
 		struct sim_webhook *w = &m->webhooks[i];
 		if (!w->number || !w->made)
 			continue;
+		if (m->f.fatal) { /* nothing can be read any more */
+			w->n_unsure++;
+			continue;
+		}
 		enum hl_webhook_state state = stored_state(m, w);
 		if (state != w->state)
 			m->disturbed_mono_ms = m->f.world.mono_ms;
@@ -182,6 +192,8 @@ static void compare_attempts(struct sim *m)
 				d->n_told);
 		SIM_CHECK(m, lost <= 1, "delivery %llu: %u requests, %u stored, %u lost before", (sim_ull)n, d->n_requests,
 				row.n_attempts, d->n_lost);
+		if (row.n_attempts > d->n_told)
+			d->state = row.state; /* stored, and nobody heard of it */
 		d->n_lost += lost;
 		d->n_told = row.n_attempts;
 		sum += lost;
@@ -193,7 +205,7 @@ static void compare_attempts(struct sim *m)
 
 void sim_catch_up(struct sim *m)
 {
-	if (!m->unsynced)
+	if (!m->unsynced || !m->f.d || m->f.d->failed) /* a store that failed cannot be read */
 		return;
 	m->unsynced = m->crashing = false;
 	m->n_flights = 0;

@@ -93,7 +93,7 @@ void sim_on_log(void *fixture, enum hl_log_level level, const char *line)
 
 /* ---- at every moment ---- */
 
-/* Nothing is left to do at this moment: whatever could be sent is held back by a limit, whatever waits for a time has its alarm. */
+/* Nothing is left to do at this moment, or a little later (waits of rate limits are rounded up): whatever could be sent is held back by a limit, whatever waits for a time has its alarm. */
 static void check_quiet(struct sim *m, const struct hl_queue *q)
 {
 	const struct hl_scheduler *s = &m->f.d->scheduler;
@@ -113,7 +113,7 @@ void sim_check_engine(struct sim *m)
 	uint64_t fresh = 0, due = 0, busy = 0, in_store = 0;
 	size_t pos = 0;
 	void *v;
-	bool quiet = !d->failed && !m->f.soon && hl_commit_backlog(d->commit) == 0 && m->f.alarm_mono_ms > m->f.world.mono_ms;
+	bool quiet = !d->failed && !m->f.soon && hl_commit_backlog(d->commit) == 0 && m->f.alarm_mono_ms > m->f.world.mono_ms + 2;
 	while (hl_map_u64_next(&d->queues, &pos, NULL, &v)) {
 		struct hl_queue *q = v;
 		SIM_CHECK(m, hl_queue_check(q), "the queue of webhook %u is not right", q->webhook);
