@@ -79,11 +79,18 @@ static void skip(struct hl_splitter *s, size_t n)
 	s->scanned = 0;
 }
 
+/* So long with the blanks around it that it is not kept until its end, and refused even when its end is here already: what
+ * becomes of an entry must not depend on how the stream was cut. A CR and a blank may still be trimmed. */
+static bool over(const struct hl_splitter *s, size_t n)
+{
+	return n > s->entry_max + 2;
+}
+
 /* The entry is the first n unread bytes; `extra` more (its delimiter) go with it. */
 static bool hand_out(struct hl_splitter *s, size_t n, size_t extra, struct hl_split_entry *out)
 {
 	struct hl_str text = hl_str_trim(hl_str_make(hl_buf_unread(&s->in).ptr, n));
-	bool dropped = s->dropping || text.len > s->entry_max;
+	bool dropped = s->dropping || over(s, n) || text.len > s->entry_max;
 	s->consume = n + extra;
 	s->scanned = 0;
 	s->dropping = false;
@@ -97,7 +104,7 @@ static bool hand_out(struct hl_splitter *s, size_t n, size_t extra, struct hl_sp
 static void bound(struct hl_splitter *s, size_t n)
 {
 	s->scanned = n;
-	if (s->dropping || n > s->entry_max + 2) { /* a CR and a blank may still be trimmed */
+	if (s->dropping || over(s, n)) {
 		s->dropping = true;
 		skip(s, n);
 	}
@@ -113,7 +120,7 @@ static bool next_line(struct hl_splitter *s, struct hl_split_entry *out)
 			bound(s, in.len);
 			return false;
 		}
-		if (!s->dropping && !hl_str_trim(hl_str_make(in.ptr, n)).len) {
+		if (!s->dropping && !over(s, n) && !hl_str_trim(hl_str_make(in.ptr, n)).len) {
 			skip(s, n + (nl != NULL));
 			if (!nl)
 				return false;
