@@ -8,19 +8,22 @@
  *      |           |           |
  *      +-----------+-----------+-> BAD
  *
- * llhttp and we must agree where a head ends: a scanner of our own finds the empty line, and its last byte must be the
- * one that completes the head for llhttp too. What llhttp lets through and we do not, with the answer: no or two or
- * malformed Host on 1.1 (400), Transfer-Encoding other than exactly "chunked", or on 1.0 (400), folded lines (400),
- * another version (505), RTSP and ICE (400), a method nobody here answers (501), Upgrade (400), a target that is not
+ * llhttp and we must agree where a head ends, and where the trailers of a chunked body do: a scanner of our own finds the
+ * empty line, and its last byte must be the one that is the end for llhttp too. What llhttp lets through and we do not,
+ * with the answer: no or two or malformed Host on 1.1 (400), Transfer-Encoding other than exactly "chunked", or on 1.0
+ * (400), folded lines, lines ended by LF alone, fields without a name (400), another version (505), RTSP and ICE (400), a
+ * method nobody here answers (501), Upgrade (400), a start line not parted by single blanks (400), a target that is not
  * origin-form or has a fragment (400), over-long target (414), too many or too long fields (431), an expectation other
- * than 100-continue (417), more framing than body (400). Of an answer: 101, too many 1xx. Answers are exempt from the
+ * than one 100-continue (417), more framing than body (400). Of an answer: 101, too many 1xx. Answers are exempt from the
  * checks of Host, method, target and 1.0. llhttp never completes a 204 or 304 that announces a length, nor an answer to
- * HEAD: it is told that no body follows. */
+ * HEAD: it is told that no body follows.
+ * However the bytes are cut, the verdict is the same: what is wrong first is found first. */
 #include "http/message.h"
 #include "base/check.h"
 #include "base/defs.h"
 #include "base/str.h"
 #include "http/framing.h"
+#include "http/judge.h"
 #include <llhttp.h>
 
 enum {
@@ -160,6 +163,15 @@ static int on_body(llhttp_t *p, const char *at, size_t len)
 	return len ? HPE_PAUSED : 0; /* a stop in the middle of a span is resumed with an empty piece of it */
 }
 
+/* The size 0: trailers come next, and they are ours to look at before llhttp reads them. */
+static int on_chunk_header(llhttp_t *p)
+{
+	struct hl_message *m = p->data;
+	m->in_trailers = p->content_length == 0;
+	m->line = HL_LINE_START;
+	return m->in_trailers ? HPE_PAUSED : 0;
+}
+
 static int on_message_complete(llhttp_t *p)
 {
 	((struct hl_message *)p->data)->ended_seen = true;
@@ -172,6 +184,7 @@ static const llhttp_settings_t settings = {
 	.on_header_value = on_header_value,
 	.on_headers_complete = on_headers_complete,
 	.on_body = on_body,
+	.on_chunk_header = on_chunk_header,
 	.on_message_complete = on_message_complete,
 };
 
@@ -189,7 +202,7 @@ static void begin_head(struct hl_message *m)
 	m->minor = 0;
 	m->chunked = m->keep_alive = m->expects_continue = m->until_eof = false;
 	m->content_length = -1;
-	m->head_seen = m->ended_seen = m->stopped = false;
+	m->head_seen = m->ended_seen = m->in_trailers = m->stopped = false;
 	m->line = HL_LINE_MIDDLE;
 	m->span = SPAN_NONE;
 	m->target_at = m->target_len = 0;
@@ -262,36 +275,6 @@ static bool method_known(unsigned llhttp_method, enum hl_method *out)
 	}
 }
 
-/* The status to refuse with, 0 when all is well; *out_reason likewise. */
-static unsigned judge_request(struct hl_message *m, const struct hl_framing *f, const char **out_reason)
-{
-	const struct hl_buf *b = &m->headers.bytes;
-	const char *line_end = memchr(b->data, '\n', b->len);
-	if (line_end - b->data < 10 || memcmp(line_end - 9, "HTTP/1.", 7) != 0)
-		return *out_reason = "the protocol is not HTTP/1", 400;
-	if (!method_known(parser_of(m)->method, &m->method))
-		return *out_reason = "the method is not supported", 501;
-	m->target = hl_str_make(b->data + m->target_at, m->target_len);
-	if (m->target.len == 0 || m->target.ptr[0] != '/')
-		return *out_reason = "the request target must be a path", 400;
-	if (memchr(m->target.ptr, '#', m->target.len))
-		return *out_reason = "the request target must not have a fragment", 400;
-	if (f->hosts > 1 || (f->hosts == 0 && m->minor == 1))
-		return *out_reason = "exactly one Host field is required", 400;
-	if (f->hosts == 1 && !hl_framing_host_valid(f->host))
-		return *out_reason = "the Host field is malformed", 400;
-	if (f->encodings && m->minor == 0)
-		return *out_reason = "Transfer-Encoding is not part of HTTP/1.0", 400;
-	if (f->upgrade)
-		return *out_reason = "switching protocols is not supported", 400;
-	if (f->expect.len && m->minor == 1) {
-		if (!hl_str_ieq(f->expect, HL_STR("100-continue")))
-			return *out_reason = "the expectation is not supported", 417;
-		m->expects_continue = true;
-	}
-	return 0;
-}
-
 /* Everything llhttp leaves open about a complete head. */
 static enum hl_step head_complete(struct hl_message *m)
 {
@@ -304,16 +287,19 @@ static enum hl_step head_complete(struct hl_message *m)
 	m->minor = p->http_minor;
 	if (p->http_major != 1 || p->http_minor > 1)
 		return bad(m, 505, "the HTTP version is not supported");
-	if (f.nameless)
-		return bad(m, 400, "a field has no name");
 	if (f.encodings && (f.encodings > 1 || !hl_str_ieq(f.encoding, HL_STR("chunked"))))
 		return bad(m, 400, "Transfer-Encoding must be exactly \"chunked\"");
 	if (f.encodings && m->content_length >= 0)
 		return bad(m, 400, "Transfer-Encoding and Content-Length exclude each other");
+	m->keep_alive &= !f.close;
 	if (m->kind == HL_MESSAGE_REQUEST) {
-		status = judge_request(m, &f, &reason);
+		if (!method_known(p->method, &m->method))
+			return bad(m, 501, "the method is not supported");
+		m->target = hl_str_make(m->headers.bytes.data + m->target_at, m->target_len);
+		status = hl_request_judge(&m->headers, hl_method_name(m->method), m->target, m->minor, &f, &reason);
 		if (status)
 			return bad(m, status, reason);
+		m->expects_continue = f.expects && m->minor == 1;
 	} else {
 		m->status = p->status_code;
 		if (m->status == 101)
@@ -331,58 +317,63 @@ static enum hl_step head_complete(struct hl_message *m)
 	return HL_STEP_HEAD;
 }
 
-/* Empty lines before a request are forgiven, a few of them. */
+/* Empty lines before a request are forgiven, a few of them, if they are CR LF each. */
 static bool skip_blank(struct hl_message *m, struct hl_str *in)
 {
-	while (in->len && (*in->ptr == '\r' || *in->ptr == '\n')) {
-		if (m->kind == HL_MESSAGE_RESPONSE || ++m->blank > BLANK_MAX) {
+	for (; in->len; in->ptr++, in->len--) {
+		bool half = m->blank & 1;
+		if (!half && *in->ptr != '\r' && *in->ptr != '\n')
+			break;
+		if (*in->ptr != (half ? '\n' : '\r') || m->kind == HL_MESSAGE_RESPONSE || ++m->blank > BLANK_MAX) {
 			bad(m, 400, "the message begins with empty lines");
 			return false;
 		}
-		in->ptr++;
-		in->len--;
 	}
 	return true;
+}
+
+/* Collects the next n bytes and has llhttp read them; `end`: the last of them must be the last of the head. */
+static enum hl_step read_head(struct hl_message *m, struct hl_str *in, size_t n, bool end)
+{
+	struct hl_buf *b = &m->headers.bytes;
+	size_t at = b->len;
+	hl_buf_add(b, in->ptr, n);
+	if (!hl_buf_ok(b))
+		return bad(m, 503, "out of memory");
+	m->head_len += (uint32_t)n;
+	in->ptr += n;
+	in->len -= n;
+	if (!run(m, at, n - end))
+		return HL_STEP_BAD;
+	if (m->head_seen)
+		return bad(m, 400, "the end of the head is ambiguous");
+	if (!end)
+		return HL_STEP_MORE;
+	if (!run(m, at + n - 1, 1))
+		return HL_STEP_BAD;
+	return m->head_seen ? head_complete(m) : bad(m, 400, "the end of the head is ambiguous");
 }
 
 static enum hl_step step_head(struct hl_message *m, struct hl_str *in)
 {
 	while (in->len) {
-		struct hl_buf *b = &m->headers.bytes;
-		if (b->len == 0 && !skip_blank(m, in))
+		if (m->headers.bytes.len == 0 && !skip_blank(m, in))
 			return HL_STEP_BAD;
+		if (in->len == 0)
+			return HL_STEP_MORE;
 		bool end;
-		size_t n = hl_framing_scan(&m->line, *in, &end), at = b->len;
-		if (n == SIZE_MAX)
-			return bad(m, 400, "folded header lines are not allowed");
-		if (n == 0)
-			return HL_STEP_MORE;
-		if (m->head_len + n > m->limits->head_max)
-			return bad(m, 431, "the head is too large");
-		hl_buf_add(b, in->ptr, n);
-		if (!hl_buf_ok(b))
-			return bad(m, 503, "out of memory");
-		m->head_len += (uint32_t)n;
-		in->ptr += n;
-		in->len -= n;
-		if (!end) {
-			if (!run(m, at, n))
-				return HL_STEP_BAD;
-			if (m->head_seen)
-				return bad(m, 400, "the end of the head is ambiguous");
-			return HL_STEP_MORE;
-		}
-		if (!run(m, at, n - 1))
-			return HL_STEP_BAD;
-		if (m->head_seen)
-			return bad(m, 400, "the end of the head is ambiguous");
-		if (!run(m, at + n - 1, 1))
-			return HL_STEP_BAD;
-		if (!m->head_seen)
-			return bad(m, 400, "the end of the head is ambiguous");
-		enum hl_step step = head_complete(m);
+		const char *reason;
+		size_t n = hl_framing_scan(&m->line, *in, &end, &reason), room = m->limits->head_max - m->head_len;
+		bool over = n > room;
+		if (over)
+			n = room;
+		enum hl_step step = n ? read_head(m, in, n, end && !over) : HL_STEP_MORE;
 		if (step != HL_STEP_MORE)
 			return step;
+		if (over)
+			return bad(m, 431, "the head is too large");
+		if (reason)
+			return bad(m, 400, reason);
 	}
 	return HL_STEP_MORE;
 }
@@ -403,18 +394,30 @@ static enum hl_step step_body(struct hl_message *m, struct hl_str *in)
 		return end(m);
 	/* A stopped llhttp may have more to say although no byte is left: the end of the message. */
 	while (in->len || m->stopped) {
-		const char *from = in->ptr ? in->ptr : nothing;
+		const char *from = in->ptr ? in->ptr : nothing, *reason = NULL;
+		size_t n = in->len;
+		bool end_of_trailers = false;
+		if (m->in_trailers)
+			n = hl_framing_scan(&m->line, *in, &end_of_trailers, &reason);
+		if (reason)
+			return bad(m, 400, reason);
 		if (m->stopped)
 			llhttp_resume(p);
 		m->stopped = false;
 		m->chunk = HL_STR_NONE;
-		int rc = llhttp_execute(p, from, in->len);
+		bool in_trailers = m->in_trailers;
+		int rc = llhttp_execute(p, from, n);
 		if (rc != HPE_OK && rc != HPE_PAUSED)
 			return bad(m, 400, reason_of(p));
 		m->stopped = rc == HPE_PAUSED;
-		size_t used = m->stopped ? (size_t)(llhttp_get_error_pos(p) - from) : in->len;
+		size_t used = m->stopped ? (size_t)(llhttp_get_error_pos(p) - from) : n;
 		in->ptr += in->ptr ? used : 0;
 		in->len -= used;
+		if (in_trailers && m->ended_seen != end_of_trailers)
+			return bad(m, 400, "the end of the trailers is ambiguous");
+		m->framing_len += (uint32_t)(used - m->chunk.len);
+		if (m->framing_len > FRAMING_MAX)
+			return bad(m, 400, "too many bytes around the chunks of the body");
 		if (m->chunk.len) {
 			m->framing_len = 0;
 			m->body_len += m->chunk.len;
@@ -422,9 +425,6 @@ static enum hl_step step_body(struct hl_message *m, struct hl_str *in)
 				return bad(m, 413, "the body is too large");
 			return HL_STEP_BODY;
 		}
-		m->framing_len += (uint32_t)used;
-		if (m->framing_len > FRAMING_MAX)
-			return bad(m, 400, "too many bytes around the chunks of the body");
 		if (m->ended_seen)
 			return end(m);
 	}

@@ -73,9 +73,10 @@ struct hl_message {
 	/* private */
 	bool head_request;          /* response to a HEAD: no body whatever the fields say */
 	bool head_seen, ended_seen; /* llhttp's callbacks */
+	bool in_trailers;           /* the last chunk is behind us */
 	bool stopped;               /* llhttp waits for llhttp_resume */
 	uint8_t blank;              /* bytes of empty lines before the head */
-	uint8_t line;               /* where the head scanner stands in a line */
+	uint8_t line;               /* where the scanner of head and trailers stands in a line */
 	uint8_t interim;            /* 1xx answers so far */
 	uint8_t span;               /* which field the last span belonged to */
 	uint32_t head_len;          /* bytes of head so far, 1xx included */

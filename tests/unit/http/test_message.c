@@ -180,7 +180,7 @@ static const struct shape requests[] = {
 	SHAPE("11.1", "GET / HTTP/11.1\r\n" H "\r\n", "!505"),
 	SHAPE("h2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "!400"),
 	SHAPE("rtsp", "OPTIONS /x RTSP/1.0\r\n" H "\r\n", "!400"),
-	SHAPE("icecast", "SOURCE /x ICE/1.0\r\n" H "\r\n", "!400"),
+	SHAPE("icecast", "SOURCE /x ICE/1.0\r\n" H "\r\n", "!501"),
 	SHAPE("connect", "CONNECT h:443 HTTP/1.1\r\n" H "\r\n", "!400"),
 	SHAPE("trace", "TRACE / HTTP/1.1\r\n" H "\r\n", "!501"),
 	SHAPE("propfind", "PROPFIND / HTTP/1.1\r\n" H "\r\n", "!501"),
@@ -197,6 +197,18 @@ static const struct shape requests[] = {
 	SHAPE("chunk size overflow", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n11111111111111111\r\n", "POST / !400"),
 	SHAPE("chunk LF", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n", "POST / !400"),
 	SHAPE("chunk without CRLF", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1\r\nab0\r\n\r\n", "POST / [a] !400"),
+	SHAPE("trailers ended by LF", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\nGET / HTTP/1.1\r\n" H "\r\n", "POST / !400"),
+	SHAPE("trailer ended by LF", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n", "POST / !400"),
+	SHAPE("trailer folded", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n z\r\n\r\n", "POST / !400"),
+	SHAPE("trailer without name", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n: y\r\n\r\n", "POST / !400"),
+	SHAPE("head ended by LF after CR LF", "GET / HTTP/1.1\r\n" H "\nGET /2 HTTP/1.1\r\n" H "\r\n", "!400"),
+	SHAPE("LF before a request", "\nGET / HTTP/1.1\r\n" H "\r\n", "!400"),
+	SHAPE("CR before a request", "\rGET / HTTP/1.1\r\n" H "\r\n", "!400"),
+	SHAPE("two blanks", "GET /  HTTP/1.1\r\n" H "\r\n", "!400"),
+	SHAPE("bad version, then a fold", "GET / HTTP/1.9\r\n" H " x\r\n\r\n", "!505"),
+	SHAPE("close with tab", "GET / HTTP/1.1\r\n" H "Connection: close\t\r\n\r\n", "GET / $close"),
+	SHAPE("close in a list", "GET / HTTP/1.1\r\n" H "Connection: x,\tClose ,y\r\n\r\n", "GET / $close"),
+	SHAPE("two expectations", "POST / HTTP/1.1\r\n" H "Expect: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na", "!417"),
 	SHAPE("framing in trailers means nothing", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n"
 		"GET /2 HTTP/1.1\r\n" H "\r\n", "POST / $ GET /2 $"),
 };
@@ -369,6 +381,35 @@ static void endless_framing(void **state)
 	}
 }
 
+/* However much comes at once: floods are as large in one piece as in many. */
+static void floods_in_one_piece(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *before, *flood, *after;
+		unsigned times, status;
+	} f[] = {
+		{ "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1;", "yyyyyyyy", "\r\na\r\n0\r\n\r\n", 1100, 400 },
+		{ "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n", "x: y\r\n", "\r\n", 1500, 400 },
+		{ "GET /", "yyyyyyyy", " HTTP/1.1\r\n" H "\r\n", 5000, 414 },
+		{ "GET / HTTP/1.1\r\n" H, "x: y\r\n", "\r\n", 5000, 431 },
+		{ "GET / HTTP/1.1\r\n" H "x: ", "yyyyyyyy", "\r\n\r\n", 5000, 431 },
+	};
+	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
+		struct hl_buf b = { 0 };
+		struct hl_message m;
+		hl_buf_cstr(&b, f[i].before);
+		for (unsigned n = 0; n < f[i].times; n++)
+			hl_buf_cstr(&b, f[i].flood);
+		hl_buf_cstr(&b, f[i].after);
+		hl_message_init(&m, HL_MESSAGE_REQUEST, &hl_request_limits);
+		assert_int_equal(feed_all(&m, hl_buf_all(&b)), HL_STEP_BAD);
+		assert_int_equal(m.status, f[i].status);
+		hl_message_fini(&m);
+		hl_buf_fini(&b);
+	}
+}
+
 static void body_limit(void **state)
 {
 	(void)state;
@@ -451,7 +492,7 @@ int main(void)
 		cmocka_unit_test(limits_of_a_head),
 		cmocka_unit_test(endless_heads),
 		cmocka_unit_test(endless_framing),
-		cmocka_unit_test(body_limit),
+		cmocka_unit_test(floods_in_one_piece), cmocka_unit_test(body_limit),
 		cmocka_unit_test(fields_of_a_head),
 		cmocka_unit_test(answer_to_head_has_no_body),
 		cmocka_unit_test(noise),
