@@ -21,15 +21,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int hl_confine_admit(const struct hl_config *c, bool allow_root, struct hl_err *err)
+static int need_landlock(const struct hl_config *c, struct hl_err *err)
 {
 	int why;
+	if (c->sandbox != HL_SANDBOX_REQUIRE || hl_sandbox_abi(&why) > 0)
+		return HL_OK;
+	return hl_err_set(err, HL_EPERM, "server.sandbox = require, and this kernel has no Landlock (%s)", strerror(why));
+}
+
+int hl_confine_admit(const struct hl_config *c, bool allow_root, struct hl_err *err)
+{
 	if (geteuid() == 0 && !allow_root)
 		return hl_err_set(err, HL_EPERM, "serve does not run as root: give it a user of its own (sockets from systemd or a proxy "
 				"for low ports), or say --allow-root");
-	if (c->sandbox == HL_SANDBOX_REQUIRE && hl_sandbox_abi(&why) == 0)
-		return hl_err_set(err, HL_EPERM, "server.sandbox = require, and this kernel has no Landlock (%s)", strerror(why));
-	return HL_OK;
+	return need_landlock(c, err);
 }
 
 /* enter() by the mode's rules. */
@@ -108,6 +113,9 @@ int hl_confine_server(const struct hl_config *c, const struct hl_setup *setup, c
 int hl_confine_command(const struct hl_config *c, const char *made, struct hl_err *err)
 {
 	struct hl_sandbox sb;
+	int rc = need_landlock(c, err);
+	if (rc)
+		return rc;
 	hl_sandbox_begin(&sb, c->sandbox != HL_SANDBOX_OFF);
 	open_store_files(&sb, c);
 	if (made)
