@@ -29,20 +29,23 @@ def free_port():
 class Nginx:
     """docs/nginx.conf with this test's names; ports are picked before, for nginx cannot tell the one it got."""
 
-    def __init__(self, socket_path):
+    def __init__(self, socket_path, edits=(), access_log="off"):
+        """edits: (pattern, text) more to change in docs/nginx.conf. access_log: as in nginx's own configuration."""
         self.folder = tempfile.mkdtemp(prefix="hl-nginx-")
         certs = harness.make_certs(self.folder)
         self.port = free_port()
+        self.plain = self.folder + "/plain.sock"        # the same without TLS
         with open(os.path.join(harness.ROOT, "docs", "nginx.conf"), encoding="utf-8") as f:
             text = f.read()
         for pattern, new in (
-                (r"server unix:/run/hookline/http\.sock", "server unix:" + socket_path), (r"listen 443 ssl http2", "listen 127.0.0.1:%d ssl http2" % self.port),
+                (r"server unix:/run/hookline/http\.sock", "server unix:" + socket_path), (r"listen 443 ssl http2", "listen unix:%s; listen 127.0.0.1:%d ssl http2" % (self.plain, self.port)),
                 (r"ssl_certificate \S+;", "ssl_certificate %s;" % certs["good"][0]), (r"server_name \S+;", "server_name localhost;"),
-                (r"ssl_certificate_key \S+;", "ssl_certificate_key %s;" % certs["good"][1])):
+                (r"ssl_certificate_key \S+;", "ssl_certificate_key %s;" % certs["good"][1])) + tuple(edits):
             text, n = re.subn(pattern, new, text)
             assert n == 1, pattern
         with open(os.path.join(self.folder, "nginx.conf"), "w", encoding="utf-8") as f:
-            f.write("daemon off;\nmaster_process off;\npid %s/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n" % self.folder)
+            f.write("daemon off;\nmaster_process off;\npid %s/pid;\nerror_log stderr warn;\nevents {}\nhttp {\n"
+                    "lingering_timeout 200ms;\nlog_format upstream '$status $upstream_status $request';\naccess_log %s;\n" % (self.folder, access_log))
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
                 f.write("%s_temp_path %s/%s;\n" % (kind, self.folder, kind))
             f.write(text + "\n}\n")
