@@ -1,6 +1,8 @@
 """tools/quickstart in a copy of the sources: a build from nothing, a verified delivery, a second run that takes up what is
-there, and the way to stop it."""
+there, the way to stop it; for root, the server runs as somebody else who can run it."""
 import os
+import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 from program import clean_env  # noqa: E402
 
-WANTED = ["include", "src", "subprojects", "tools", "meson.build", "meson_options.txt", "docs", "share"]
+WANTED = ["include", "src", "subprojects", "tools", "meson.build", "meson_options.txt", "docs", "share", "packaging"]
 
 
 class Quickstart(unittest.TestCase):
@@ -42,6 +44,7 @@ class Quickstart(unittest.TestCase):
             self.assertIn('"data":{"order": 17, "total": 19.90, "note": "delivered byte for byte"}', out)
             self.assertIn("export HOOKLINE_URL=http://127.0.0.1:", out)
             self.assertEqual("registered before" in out, n == 2)
+            out_of_first = out
         data = os.path.join(self.folder, "data")
         hookline = os.path.join(self.folder, "build", "release", "src", "main", "hookline")
         p = subprocess.run([hookline, "check", data], capture_output=True, text=True, env=clean_env())
@@ -49,6 +52,19 @@ class Quickstart(unittest.TestCase):
         code, out = self.run_it("stop")
         self.assertEqual((code, out.count("stopped the")), (0, 2), out)
         self.assertFalse(os.path.exists(os.path.join(data, "control.sock")))
+        if os.geteuid() == 0:
+            # so far nobody else got at the folder; now somebody does
+            self.assertIn("the server runs as root (--allow-root)", out_of_first)
+            os.chmod(self.folder, 0o755)
+            code, out = self.run_it()
+            self.assertEqual((code, out.count("signature ok")), (0, 1), out)
+            user = re.search(r"the server runs as (\w+), and", out).group(1)
+            for what in ("server", "receiver"):
+                with open(os.path.join(data, "quickstart", what + ".pid"), encoding="ascii") as f, \
+                        open("/proc/%s/status" % f.read().strip(), encoding="ascii") as status:
+                    uid = re.search(r"Uid:\t(\d+)", status.read()).group(1)
+                self.assertEqual(int(uid), pwd.getpwnam(user).pw_uid, what)
+            self.assertEqual(self.run_it("stop")[0], 0)
         p = subprocess.run([hookline, "check", data], capture_output=True, text=True, env=clean_env())
         self.assertIn("\nclean\n", p.stdout)
 
