@@ -109,7 +109,10 @@ def chunks_end(data, at):
         total += size
         if size == 0:
             lines, end = lines_until_empty(data, at)
-            need(not values(fields_of(lines), b"transfer-encoding") and end - at <= TRAILERS_MAX)
+            trailers = fields_of(lines)
+            need(not values(trailers, b"transfer-encoding") and end - at <= TRAILERS_MAX)
+            if values(trailers, b"content-length"):
+                raise Unsure          # it means nothing, but is refused when it is no number
             return end
         if len(data) < at + size + 2:
             need(data[at + size:at + size + 2] in (b"", b"\r"))
