@@ -313,6 +313,72 @@ class Serve(unittest.TestCase):
             s.start()
             self.assertEqual(s.stop(), 0)
 
+    def test_a_key_from_the_service_manager(self):
+        with tempfile.TemporaryDirectory(dir="/tmp") as d:
+            credentials, data = os.path.join(d, "credentials"), os.path.join(d, "data")
+            os.mkdir(credentials)
+            key = os.path.join(credentials, "hookline.key")
+            with open(key, "w", encoding="ascii") as f:
+                f.write(os.urandom(32).hex() + "\n")
+            os.chmod(key, 0o400)
+            env = clean_env(CREDENTIALS_DIRECTORY=credentials)
+            s = Server(HOOKLINE, data=data, env=env)
+            s.logfile = os.path.join(d, "log")
+            with s:
+                self.assertEqual(s.stop(), 0)
+            self.assertNotIn("key", os.listdir(data))
+            self.assertEqual(hookline("check", data)[0], 4)
+            self.assertEqual(hookline("check", data, "--key-file", key)[0], 0)
+            self.assertEqual(hookline("check", data, env=env)[0], 0)
+            self.assertIn("($CREDENTIALS_DIRECTORY)\nkey_file = %s\n" % key, hookline("serve", "--print-config", env=env)[1])
+            # a key that is named comes first; and a manager that hands over another credential changes nothing
+            self.assertIn("\nkey_file = /x\n", hookline("serve", "--print-config", "--key-file", "/x", env=env)[1])
+            os.rename(key, os.path.join(credentials, "other"))
+            self.assertIn("\nkey_file = \n", hookline("serve", "--print-config", env=env)[1])
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_who_may_see_the_key(self):
+        with tempfile.TemporaryDirectory(dir="/tmp") as d:
+            os.chmod(d, 0o711)
+            program, key, data = (os.path.join(d, n) for n in ("hookline", "key", "data"))
+            shutil.copy(HOOKLINE, program)
+            os.mkdir(data)
+            os.chown(data, 65534, 65534)
+            with open(key, "w", encoding="ascii") as f:
+                f.write("a5" * 32)
+            # (owner, mode): root may hand a key to the service's group, and nobody may show it to all
+            for owner, mode, code in ((0, 0o640, 0), (0, 0o644, 4), (0, 0o660, 4), (65534, 0o640, 4), (65534, 0o600, 0)):
+                os.chown(key, owner, 65534)
+                os.chmod(key, mode)
+                p = subprocess.run([program, "key", "create", data, "--key-file", key], user=65534, group=65534, extra_groups=[],
+                                   env=clean_env(), capture_output=True, text=True)
+                self.assertEqual(p.returncode, code, (owner, oct(mode), p.stderr))
+
+    def test_one_directory_named_either_way(self):
+        with Server(HOOKLINE) as s:
+            env = clean_env(HOOKLINE_STORE_DIR=s.data)
+            conf = os.path.join(s.own, "h.conf")
+            with open(conf, "w", encoding="utf-8") as f:
+                f.write("[store]\ndir = %s\n" % s.data)
+            self.assertEqual(hookline("key", "create", s.data)[0], 0)
+            for how, e in (([s.data], None), (["--data", s.data], None), (["--config", conf], None), ([], env),
+                           (["--set", "store.dir=" + s.data], None)):
+                with self.subTest(how=how):
+                    self.assertEqual(hookline("check", *how, env=e)[0], 0)
+                    self.assertEqual(hookline("key", "list", *how, env=e)[1].count("\n"), 1)
+                    dest = os.path.join(s.own, "copy")
+                    words = how + [dest] if how[:1] != ["--set"] else [dest] + how
+                    self.assertEqual(hookline("backup", *words, env=e)[0], 0)
+                    self.assertEqual(hookline("check", dest, "--key-file", os.path.join(s.data, "key"), env=e)[0], 0)
+                    shutil.rmtree(dest)
+                    self.assertEqual(hookline("migrate", *how, env=e)[0], 4)         # the server has it
+                    code, _, err = hookline("serve", *how, "--listen", "127.0.0.1:0", env=e)
+                    self.assertEqual(code, 4, err)
+                    self.assertIn("in use", err)
+            # what is wrong with the copy's directory says nothing about the data directory
+            self.assertEqual(hookline("backup", s.data, os.path.join(s.own, "none", "copy"))[0], 1)
+            self.assertEqual(s.stop(), 0)
+
     def test_backup(self):
         with Receiver() as r, Server(HOOKLINE) as s:
             s.api("POST", "/v1/webhooks", {"url": r.url + "/ok"}, want=201)
@@ -468,6 +534,30 @@ class Serve(unittest.TestCase):
                 p.wait()
                 notify.close()
                 listener.close()
+
+    def test_sockets_handed_over(self):
+        """They take the default address's place, and stand beside an address that is named."""
+        for args, n in (([], 1), (["--listen", "127.0.0.1:0"], 2)):
+            with tempfile.TemporaryDirectory(dir="/tmp") as d, socket.create_server(("127.0.0.1", 0)) as listener, \
+                    open(os.path.join(d, "log"), "wb") as log:
+                script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&%d" % listener.fileno()
+                p = subprocess.Popen(["sh", "-c", script, "sh", HOOKLINE, "serve", os.path.join(d, "data"), "--allow-root"] + args,
+                                     env=clean_env(), pass_fds=[listener.fileno()], stderr=log)
+                try:
+                    c = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=30)
+                    c.request("GET", "/livez")     # queues in the socket until somebody takes it
+                    self.assertEqual(c.getresponse().status, 200)
+                    c.close()
+                    p.terminate()
+                    self.assertEqual(p.wait(30), 0)
+                finally:
+                    if p.poll() is None:
+                        p.kill()
+                        p.wait()
+                with open(os.path.join(d, "log"), encoding="utf-8") as f:
+                    listening = re.findall(r"ev=serve.listening address=(\S+)", f.read())
+                self.assertEqual(len(listening), n, listening)
+                self.assertIn("127.0.0.1:%d" % listener.getsockname()[1], listening)
 
     def test_a_stuck_log_reader_stops_nothing(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as d:
