@@ -194,6 +194,15 @@ class Redis:
                               "--appendonly", "yes", "--appendfsync", fsync, "--save", "", "--maxmemory-policy", "noeviction"])
         wait_until("redis", lambda: accepts(self.port), 5)
 
+    def settle(self):
+        """Waits until no rewrite of the log goes on behind the answers: it would be counted against whoever is next."""
+        def idle():
+            with socket.create_connection(("127.0.0.1", self.port)) as s:
+                s.sendall(b"INFO persistence\r\nQUIT\r\n")
+                info = b"".join(iter(lambda: s.recv(65536), b""))
+            return b"aof_rewrite_in_progress:0" in info and b"aof_rewrite_scheduled:0" in info
+        wait_until("redis: rewriting its log", idle, 60)
+
     def stop(self):
         stop(self.process)
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -138,7 +138,9 @@ class BullMQ:
         return n / (settled(self.nginx, before, n, 120) - began)
 
     def lap(self):
-        return self.send(self.count)
+        rate = self.send(self.count)
+        self.redis.settle()
+        return rate
 
     def stop(self):
         rig.stop(self.producer)
