@@ -93,8 +93,12 @@ static int on_url(llhttp_t *p, const char *at, size_t len)
 static int on_header_field(llhttp_t *p, const char *at, size_t len)
 {
 	struct hl_message *m = p->data;
-	if (m->head_seen)
-		return 0; /* trailers are read and ignored */
+	if (m->head_seen) {
+		size_t n = HL_MIN(len, sizeof(m->trailer) - m->trailer_len);
+		memcpy(m->trailer + m->trailer_len, at, n);
+		m->trailer_len = (uint8_t)(m->trailer_len + n);
+		return 0;
+	}
 	size_t offset = (size_t)(at - m->headers.bytes.data);
 	struct hl_headers *h = &m->headers;
 	struct hl_header_entry *e = h->n ? &h->v[h->n - 1] : NULL;
@@ -106,6 +110,18 @@ static int on_header_field(llhttp_t *p, const char *at, size_t len)
 		return refuse(m, 431, "too many header fields");
 	h->v[h->n++] = (struct hl_header_entry){ .name_at = (uint16_t)offset, .name_len = (uint16_t)len };
 	m->span = SPAN_NAME;
+	return 0;
+}
+
+/* Trailers are read and ignored, but those that would frame the message are somebody's attempt at it. */
+static int on_header_field_complete(llhttp_t *p)
+{
+	struct hl_message *m = p->data;
+	struct hl_str name = { m->trailer, m->trailer_len };
+	m->trailer_len = 0;
+	if (hl_str_ieq(name, HL_STR("content-length")) || hl_str_ieq(name, HL_STR("transfer-encoding"))
+			|| hl_str_ieq(name, HL_STR("host")))
+		return refuse(m, 400, "a field that frames the message is among the trailers");
 	return 0;
 }
 
@@ -181,6 +197,7 @@ static int on_message_complete(llhttp_t *p)
 static const llhttp_settings_t settings = {
 	.on_url = on_url,
 	.on_header_field = on_header_field,
+	.on_header_field_complete = on_header_field_complete,
 	.on_header_value = on_header_value,
 	.on_headers_complete = on_headers_complete,
 	.on_body = on_body,
@@ -205,7 +222,7 @@ static void begin_head(struct hl_message *m)
 	m->head_seen = m->ended_seen = m->in_trailers = m->stopped = false;
 	m->line = HL_LINE_MIDDLE;
 	m->span = SPAN_NONE;
-	m->target_at = m->target_len = 0;
+	m->target_at = m->target_len = m->trailer_len = 0;
 }
 
 void hl_message_init(struct hl_message *m, enum hl_message_kind kind, const struct hl_message_limits *limits)
@@ -408,7 +425,7 @@ static enum hl_step step_body(struct hl_message *m, struct hl_str *in)
 		bool in_trailers = m->in_trailers;
 		int rc = llhttp_execute(p, from, n);
 		if (rc != HPE_OK && rc != HPE_PAUSED)
-			return bad(m, 400, reason_of(p));
+			return bad(m, 400, m->reason ? m->reason : reason_of(p));
 		m->stopped = rc == HPE_PAUSED;
 		size_t used = m->stopped ? (size_t)(llhttp_get_error_pos(p) - from) : n;
 		in->ptr += in->ptr ? used : 0;

@@ -78,6 +78,8 @@ struct hl_message {
 	uint8_t blank;              /* bytes of empty lines before the head */
 	uint8_t line;               /* where the scanner of head and trailers stands in a line */
 	uint8_t interim;            /* 1xx answers so far */
+	uint8_t trailer_len;
+	char trailer[20];           /* the name of the trailer being read; longer ones are of no interest */
 	uint8_t span;               /* which field the last span belonged to */
 	uint32_t head_len;          /* bytes of head so far, 1xx included */
 	uint32_t framing_len;       /* bytes since the last byte of body: chunk headers, trailers */

@@ -110,9 +110,8 @@ def chunks_end(data, at):
         if size == 0:
             lines, end = lines_until_empty(data, at)
             trailers = fields_of(lines)
-            need(not values(trailers, b"transfer-encoding") and end - at <= TRAILERS_MAX)
-            if values(trailers, b"content-length"):
-                raise Unsure          # it means nothing, but is refused when it is no number
+            need(end - at <= TRAILERS_MAX)
+            need(not any(values(trailers, n) for n in (b"transfer-encoding", b"content-length", b"host")))
             return end
         if len(data) < at + size + 2:
             need(data[at + size:at + size + 2] in (b"", b"\r"))

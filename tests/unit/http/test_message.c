@@ -209,8 +209,10 @@ static const struct shape requests[] = {
 	SHAPE("close with tab", "GET / HTTP/1.1\r\n" H "Connection: close\t\r\n\r\n", "GET / $close"),
 	SHAPE("close in a list", "GET / HTTP/1.1\r\n" H "Connection: x,\tClose ,y\r\n\r\n", "GET / $close"),
 	SHAPE("two expectations", "POST / HTTP/1.1\r\n" H "Expect: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na", "!417"),
-	SHAPE("framing in trailers means nothing", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n"
-		"GET /2 HTTP/1.1\r\n" H "\r\n", "POST / $ GET /2 $"),
+	SHAPE("length in trailers", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\ncontent-length: 9\r\n\r\n", "POST / !400"),
+	SHAPE("empty coding in trailers", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding:\r\n\r\n", "POST / !400"),
+	SHAPE("host in trailers", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n" H "\r\n", "POST / !400"),
+	SHAPE("long trailer", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\ncontent-length-and-more-of-it: 9\r\n\r\n", "POST / $"),
 };
 
 static const struct shape responses[] = {
