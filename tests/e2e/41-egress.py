@@ -417,6 +417,12 @@ class Attempts(unittest.TestCase):
                             self.refused_everywhere(api, k, w, " ".join(tight))
                         self.assertEqual(again.stop(), 0)
                 self.assertEqual(good.n_connections, n)
+                with harness.Server(settings={"egress.allow_networks": GOOD, "egress.dns_servers": ns.address}, loopback=False,
+                                    data=server.data) as again:
+                    # only the name is trusted no longer; its address is allowed
+                    self.refused_everywhere(again.client(key=server.key), "single", hooks["single"], "hosts")
+                    self.assertEqual(again.stop(), 0)
+                self.assertEqual(good.n_connections, n)
 
     def refused_everywhere(self, api, k, w, tight):
         """Publish, test, verify and a new try; a change that leaves the URL alone is no judgement."""
