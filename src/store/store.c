@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/defs.h"
 #include "base/err.h"
+#include "store/birth.h"
 #include "store/store_private.h"
 #include <errno.h>
 #include <limits.h>
@@ -421,15 +422,13 @@ static int check_length(struct hl_store *s, struct hl_err *err)
 	return 0;
 }
 
-/* LMDB writes the two first pages of a new file without syncing them, so a power cut can leave halves of them. A file that
- * holds no more was never committed to: there is nothing in it. True when it was one, and is empty now. */
+/* Empties the file when it is one that nothing was ever committed to. */
 static bool drop_unborn(const struct hl_store *s)
 {
 	char file[PATH_MAX];
-	struct stat st;
 	if (s->o.read_only || !s->o.create || snprintf(file, sizeof(file), "%s/data.mdb", s->dir) >= (int)sizeof(file))
 		return false;
-	return stat(file, &st) == 0 && st.st_size <= 2 * sysconf(_SC_PAGESIZE) && truncate(file, 0) == 0;
+	return hl_birth_cut_off(file) && truncate(file, 0) == 0;
 }
 
 static int env_open(struct hl_store *s)

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+enum { SECTOR = 512 };
+
 static struct hl_err err;
 
 static int try_open(const struct hl_store_options *o)
@@ -103,6 +105,37 @@ static void test_garbage_and_cut(void **state)
 	assert_int_equal(try_open(&f.o), HL_ECORRUPT);
 	tmpdir_write(&f.dir, "data.mdb", "short");
 	assert_int_equal(try_open(&f.o), HL_ECORRUPT);
+	tmpdir_remove(&f.dir);
+}
+
+/* A power cut while a store was made leaves one of its two first pages, or none: it is made anew. Anything else is refused. */
+static void test_cut_off_at_birth(void **state)
+{
+	struct fixture f;
+	char data[TMPDIR_PATH_CAP];
+	uint8_t pages[8192];
+	(void)state;
+	closed_store(&f);
+	in_dir(&f, "data.mdb", data);
+	int fd = open(data, O_RDWR);
+	assert_true(fd >= 0 && pread(fd, pages, sizeof(pages), 0) == sizeof(pages));
+	for (int keep = 0; keep < 3; keep++) { /* neither, the first, the second */
+		assert_true(ftruncate(fd, 0) == 0 && ftruncate(fd, keep == 1 ? 4096 : 8192) == 0);
+		if (keep)
+			assert_int_equal(pwrite(fd, pages + (keep - 1) * 4096, SECTOR, (keep - 1) * 4096), SECTOR);
+		f.o.read_only = true;
+		assert_int_equal(try_open(&f.o), HL_ECORRUPT);
+		f.o.read_only = false;
+		f.o.create = false;
+		assert_int_equal(try_open(&f.o), HL_ECORRUPT);
+		f.o.create = true;
+		assert_int_equal(try_open(&f.o), 0);
+	}
+	assert_true(ftruncate(fd, 0) == 0 && ftruncate(fd, 8193) == 0 && pwrite(fd, pages, SECTOR, 0) == SECTOR);
+	assert_int_equal(try_open(&f.o), HL_ECORRUPT); /* there was more */
+	assert_true(ftruncate(fd, 8192) == 0 && pwrite(fd, "x", 1, 8000) == 1);
+	assert_int_equal(try_open(&f.o), HL_ECORRUPT); /* not ours */
+	close(fd);
 	tmpdir_remove(&f.dir);
 }
 
@@ -654,6 +687,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_make_and_reopen), cmocka_unit_test(test_not_there), cmocka_unit_test(test_garbage_and_cut),
+		cmocka_unit_test(test_cut_off_at_birth),
 		cmocka_unit_test(test_foreign), cmocka_unit_test(test_newer_format), cmocka_unit_test(test_older_format),
 		cmocka_unit_test(test_short_but_whole), cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_lock), cmocka_unit_test(test_read_only_directory), cmocka_unit_test(test_sticky),
