@@ -363,6 +363,10 @@ class Streams(Case):
             c.recv(4096)
             c.sendall(os.urandom(5000))
 
+        with Raw(silent) as patient:    # a long timeout does not make a handshake any longer
+            at = self.api.post("/v1/webhooks/%s/verify" % self.webhook(patient.port, timeout=30)["id"]).json["attempt"]
+            self.assertEqual((at["error"]["class"], at["tls"]), ("timeout", None))
+            self.assertRegex(at["error"]["message"], "no TLS handshake within 5000 ms")
         for serve, classes in ((silent, ("timeout",)), (half, ("timeout",)), (trickles, ("timeout", "tls")), (fin, ("tls",)),
                                (reset, ("tls",)), (plain, ("tls",)), (talks_first, ("tls",)), (alert, ("tls",)), (unknown_name, ("tls",)),
                                (notify, ("tls",)), (noise, ("tls",))):
@@ -477,6 +481,10 @@ class Sessions(Case):
             at = self.attempt(victim)
             self.assertEqual((at["error"]["class"], r.n_requests), ("tls", n), at)
             self.assertTrue(self.resumed(known))
+            kept = self.webhook(r.port, "known.session.test", "/keep/30")
+            self.assertEqual(self.attempt(kept)["outcome"], "succeeded")
+            at = self.attempt(victim)
+            self.assertEqual(at["error"] and at["error"]["class"], "tls", "a kept connection is no passport either")
 
     def test_no_session_outlives_its_authority(self):
         self.pki.root("passing")
