@@ -1,12 +1,16 @@
 /* Listening sockets behind one callback and one cap.
  *
  * The socket is made, bound and put to listening with plain system calls, so that whatever can go wrong is known
- * before libuv has a handle to close; then libuv takes it over. For unix sockets that also keeps libuv from unlinking
- * the path at close, which by then may belong to a successor: we remember the inode and unlink only the file we made.
+ * before libuv has a handle to close; libuv only polls it. A connection is accepted, held and shown to the owner, who
+ * gives it a handle of its own.
  *
- * libuv accepts a connection by itself and tells us; while we do not take it, it stops polling that socket. That is
- * the back-pressure: at the cap, or when the owner does not want to, the socket is marked `waiting`, and the next
- * release or resume offers the connection again.
+ * That is the back-pressure: at the cap, or when the owner does not want to, the connection stays held and its socket
+ * is not polled; the next release or resume offers it again. Out of descriptors nothing can be accepted, and the
+ * socket would be readable for ever: polling pauses for a moment, so that those who are connected are served
+ * meanwhile. (libuv's own accepting loops in that case, and never comes back once it has no descriptor in reserve.)
+ *
+ * The file of a unix socket may belong to a successor by the time we close: we remember the inode and unlink only the
+ * file we made.
  *
  * A path that is taken: if something accepts there, it is in use; if nobody does, it is a leftover and is replaced;
  * what is not a socket is never touched. */
@@ -26,33 +30,70 @@ void hl_listener_init(struct hl_listener *l, uv_loop_t *loop, unsigned cap, hl_l
 	l->cap = cap;
 	l->on_connection = on_connection;
 	l->data = data;
+	uv_timer_init(loop, &l->pause);
+	l->pause.data = l;
 }
 
 /* ---- taking connections ----------------------------------------------------------------------------------------- */
 
-/* Shows the owner the connection that waits on s, if there is room. */
-static void offer(struct hl_listener_socket *s)
+static void on_pause_over(uv_timer_t *t)
 {
-	struct hl_listener *l = s->listener;
-	s->waiting = true;
-	if (!l->closing && l->n_out < l->cap)
-		l->on_connection(l, s);
+	hl_listener_resume(t->data);
 }
 
-static void on_uv_connection(uv_stream_t *stream, int status)
+/* Accepts one connection. False: none waits, or there is no descriptor for it. */
+static bool take(struct hl_listener_socket *s)
 {
-	/* A failed accept (out of descriptors) leaves nothing to take; libuv goes on polling. */
-	if (status == 0)
-		offer(stream->data);
+	struct hl_listener *l = s->listener;
+	do
+		s->held = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	while (s->held < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (s->held < 0 && errno != EAGAIN) {
+		uv_poll_stop(&s->poll);
+		uv_timer_start(&l->pause, on_pause_over, HL_LISTENER_PAUSE_MS, 0);
+	}
+	return s->held >= 0;
+}
+
+/* Shows the owner the connection held, if there is room; true when it was taken. */
+static bool offer(struct hl_listener_socket *s)
+{
+	struct hl_listener *l = s->listener;
+	if (!l->closing && l->n_out < l->cap)
+		l->on_connection(l, s);
+	return s->held < 0;
+}
+
+static void on_readable(uv_poll_t *p, int status, int events)
+{
+	struct hl_listener_socket *s = p->data;
+	(void)status, (void)events;
+	for (unsigned i = 0; i < HL_LISTENER_BURST && !s->listener->closing; i++) {
+		if (s->held < 0 && !take(s))
+			return;
+		if (!offer(s)) {
+			uv_poll_stop(p);
+			return;
+		}
+	}
+}
+
+static void poll_start(struct hl_listener_socket *s)
+{
+	int rc = uv_poll_start(&s->poll, UV_READABLE, on_readable); /* fails only for a handle that closes */
+	HL_CHECK(rc == 0);
 }
 
 int hl_listener_accept(struct hl_listener_socket *s, uv_stream_t *client)
 {
 	struct hl_listener *l = s->listener;
-	HL_CHECK(s->waiting);
-	s->waiting = false;
-	if (uv_accept(&s->stream, client))
+	int fd = s->held;
+	HL_CHECK(fd >= 0);
+	s->held = -1;
+	if (s->is_pipe ? uv_pipe_open((uv_pipe_t *)client, fd) : uv_tcp_open((uv_tcp_t *)client, fd)) {
+		close(fd);
 		return HL_EIO;
+	}
 	l->n_out++;
 	l->n_accepted++;
 	if (!s->is_pipe)
@@ -66,8 +107,9 @@ void hl_listener_resume(struct hl_listener *l)
 	for (unsigned i = 0; i < l->n_sockets && !l->closing && l->n_out < l->cap; i++) {
 		struct hl_listener_socket *s = &l->sockets[(first + i) % l->n_sockets];
 		l->next = (first + i + 1) % l->n_sockets;
-		if (s->waiting)
-			offer(s);
+		if ((s->held < 0 || offer(s)) && !l->closing && !uv_is_active((uv_handle_t *)&s->poll)
+				&& !uv_is_active((uv_handle_t *)&l->pause))
+			poll_start(s);
 	}
 }
 
@@ -75,6 +117,7 @@ void hl_listener_release(struct hl_listener *l)
 {
 	HL_CHECK(l->n_out > 0);
 	l->n_out--;
+	uv_timer_stop(&l->pause); /* its descriptor is free */
 	hl_listener_resume(l);
 }
 
@@ -86,40 +129,38 @@ const struct hl_addr *hl_listener_addr(const struct hl_listener *l, unsigned i)
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
-static void on_socket_closed(uv_handle_t *h)
+static void count_down(struct hl_listener *l)
 {
-	struct hl_listener *l = ((struct hl_listener_socket *)h->data)->listener;
 	if (--l->n_closing == 0 && l->closing)
 		l->on_closed(l);
 }
 
-/* Wraps a listening descriptor into the next free socket; it is closed when that fails. */
+static void on_socket_closed(uv_handle_t *h)
+{
+	count_down(((struct hl_listener_socket *)h->data)->listener);
+}
+
+static void on_pause_closed(uv_handle_t *h)
+{
+	count_down(h->data);
+}
+
+/* Takes a listening descriptor into the next free socket; it is closed when that fails. */
 static int adopt(struct hl_listener *l, int fd, const struct hl_addr *addr, struct hl_listener_socket **out,
 		struct hl_err *err)
 {
 	struct hl_listener_socket *s = &l->sockets[l->n_sockets];
-	int rc;
-	*s = (struct hl_listener_socket){ .listener = l, .addr = *addr, .is_pipe = hl_addr_is_unix(addr) };
-	rc = s->is_pipe ? uv_pipe_init(l->loop, &s->pipe, 0) : uv_tcp_init(l->loop, &s->tcp);
+	*s = (struct hl_listener_socket){ .listener = l, .fd = fd, .held = -1, .addr = *addr, .is_pipe = hl_addr_is_unix(addr) };
+	int rc = uv_poll_init(l->loop, &s->poll, fd); /* makes it non-blocking */
 	if (rc) {
 		close(fd);
-		return hl_err_set(err, HL_ENOMEM, "%s", uv_strerror(rc));
+		return hl_err_set(err, HL_EIO, "listen: %s", uv_strerror(rc));
 	}
-	s->stream.data = s;
+	s->poll.data = s;
 	l->n_sockets++;
-	rc = s->is_pipe ? uv_pipe_open(&s->pipe, fd) : uv_tcp_open(&s->tcp, fd);
-	if (rc)
-		close(fd);
-	else
-		rc = uv_listen(&s->stream, HL_LISTENER_BACKLOG, on_uv_connection);
-	if (!rc) {
-		*out = s;
-		return HL_OK;
-	}
-	/* The slot stays taken until l is closed: its handle is part of it. */
-	uv_close((uv_handle_t *)&s->stream, on_socket_closed);
-	l->n_closing++;
-	return hl_err_set(err, HL_EIO, "listen: %s", uv_strerror(rc));
+	poll_start(s);
+	*out = s;
+	return HL_OK;
 }
 
 static int bind_error(int errnum, const char *text, struct hl_err *err)
@@ -262,19 +303,16 @@ void hl_listener_close(struct hl_listener *l, void (*cb)(struct hl_listener *l))
 	HL_CHECK(!l->closing);
 	l->closing = true;
 	l->on_closed = cb;
-	if (l->n_sockets == 0) {
-		/* So that cb runs later here too. */
-		struct hl_listener_socket *s = &l->sockets[l->n_sockets++];
-		*s = (struct hl_listener_socket){ .listener = l };
-		uv_tcp_init(l->loop, &s->tcp);
-		s->stream.data = s;
-	}
+	l->n_closing++;
+	uv_close((uv_handle_t *)&l->pause, on_pause_closed);
 	for (unsigned i = 0; i < l->n_sockets; i++) {
 		struct hl_listener_socket *s = &l->sockets[i];
-		if (uv_is_closing((uv_handle_t *)&s->stream))
-			continue;
 		remove_file(s);
 		l->n_closing++;
-		uv_close((uv_handle_t *)&s->stream, on_socket_closed);
+		uv_poll_stop(&s->poll);
+		uv_close((uv_handle_t *)&s->poll, on_socket_closed);
+		close(s->fd);
+		if (s->held >= 0)
+			close(s->held);
 	}
 }

@@ -6,8 +6,9 @@
  *   hl_listener_release(l)                  once per accepted connection, after its handle is closed
  *   hl_listener_close(l, cb)
  *
- * When `cap` connections are out, nothing is accepted: libuv holds at most one waiting connection per socket and stops
- * polling it, the rest waits in the kernel's backlog. The next release takes up where it stopped. */
+ * When `cap` connections are out, nothing is accepted: at most one waiting connection per socket is held and the socket is not
+ * polled, the rest waits in the kernel's backlog. The next release takes up where it stopped. Without descriptors it is the
+ * same, and tried again every HL_LISTENER_PAUSE_MS. */
 #ifndef HL_NET_LISTENER_H
 #define HL_NET_LISTENER_H
 
@@ -17,6 +18,8 @@
 enum {
 	HL_LISTENER_SOCKETS_MAX = 16,
 	HL_LISTENER_BACKLOG = 1024,
+	HL_LISTENER_BURST = 64,        /* connections of one socket accepted in one turn of the loop */
+	HL_LISTENER_PAUSE_MS = 50,
 	HL_LISTENER_FD_FIRST = 3,      /* systemd hands over descriptors from here on */
 };
 
@@ -24,14 +27,11 @@ struct hl_listener;
 
 struct hl_listener_socket {
 	struct hl_listener *listener;
-	union {
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	};
+	uv_poll_t poll;
+	int fd;                        /* listening; ours */
+	int held;                      /* an accepted connection nobody took yet; -1 = none */
 	struct hl_addr addr;           /* as bound: real port, or path */
 	bool is_pipe;
-	bool waiting;                  /* libuv holds an accepted connection nobody took yet */
 	uint64_t inode, device;        /* of a unix socket file we made; 0 = not ours to remove */
 };
 
@@ -43,6 +43,7 @@ struct hl_listener {
 	uv_loop_t *loop;
 	struct hl_listener_socket sockets[HL_LISTENER_SOCKETS_MAX];
 	unsigned n_sockets;
+	uv_timer_t pause;              /* runs while there were no descriptors */
 	unsigned n_closing;            /* close callbacks still to come */
 	unsigned n_out;                /* connections accepted and not released */
 	unsigned cap;
@@ -54,6 +55,7 @@ struct hl_listener {
 	uint64_t n_accepted;           /* ever */
 };
 
+/* Must be closed, whatever comes of it. */
 void hl_listener_init(struct hl_listener *l, uv_loop_t *loop, unsigned cap, hl_listener_cb on_connection, void *data);
 /* Binds and listens. unix_mode: permission bits of a unix socket file (e.g. 0660), ignored for TCP. A stale unix
  * socket file (nobody accepts on it) is replaced; a live one is HL_EEXIST, as is a port in use. HL_EINVAL, HL_EPERM,

@@ -7,7 +7,9 @@
 #include "port.h"
 #include "tmpdir.h"
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct accepted {
 	struct hl_list node;
@@ -245,6 +247,35 @@ static void not_now(void **state)
 	world_close(w);
 }
 
+/* Descriptors run out: those connected are served, polling pauses instead of spinning, and all come in when there are some. */
+static void no_descriptors(void **state)
+{
+	struct world *w = world_open(10);
+	struct rlimit old, few;
+	int fds[3];
+	(void)state;
+	add(w, addr("127.0.0.1:0"));
+	for (int i = 0; i < 3; i++)
+		fds[i] = dial(hl_listener_addr(&w->l, 0));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = (rlim_t)fds[2] + 2; /* one of the three gets in */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	wait_conns(w, 1);
+	clock_t before = clock();
+	loop_run_for(&w->loop, 4 * HL_LISTENER_PAUSE_MS);
+	assert_true(clock() - before < CLOCKS_PER_SEC * HL_LISTENER_PAUSE_MS / 1000);
+	assert_int_equal(w->n_conns, 1);
+	close_one(w); /* whose descriptor lets the next one in at once */
+	wait_conns(w, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	wait_conns(w, 2);
+	assert_int_equal(w->l.n_accepted, 3);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	world_close(w);
+}
+
 /* Closing with a connection held back, and connections outliving the listener. */
 static void close_while_full(void **state)
 {
@@ -387,6 +418,7 @@ int main(void)
 		cmocka_unit_test(nothing_to_close),
 		cmocka_unit_test(cap),
 		cmocka_unit_test(not_now),
+		cmocka_unit_test(no_descriptors),
 		cmocka_unit_test(close_while_full),
 		cmocka_unit_test(unix_files),
 		cmocka_unit_test(unix_takeover),
