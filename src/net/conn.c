@@ -41,7 +41,6 @@ static void move(struct hl_conn *c, enum hl_conn_state to)
 static void on_tcp_closed(uv_handle_t *h)
 {
 	struct hl_conn *c = h->data;
-	move(c, HL_CONN_CLOSED);
 	hl_tls_destroy(c->tls);
 	c->tls = NULL;
 	free(c->tls_host);
@@ -51,8 +50,9 @@ static void on_tcp_closed(uv_handle_t *h)
 	c->hub->n_conns--;
 	if (c->end_pending) {
 		c->end_pending = false;
-		c->ops->on_end(c, &c->err);
+		c->ops->on_end(c, &c->err); /* who may hand it to another owner still, as from every other on_end */
 	}
+	move(c, HL_CONN_CLOSED);
 	c->ops->on_closed(c);
 }
 
