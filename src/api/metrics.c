@@ -117,12 +117,14 @@ static void http_metrics(struct hl_call *c, struct hl_buf *b)
 		sum.accepted += s->accepted;
 		sum.refused += s->refused;
 		sum.overloaded += s->overloaded;
+		sum.dropped += s->dropped;
 		sum.aborted += s->aborted;
 	}
 	one(b, "hookline_http_connections", "gauge", "Inbound connections now", sum.connections);
 	one(b, "hookline_http_connections_accepted_total", "counter", "Inbound connections ever", (double)sum.accepted);
 	one(b, "hookline_http_refused_total", "counter", "Requests refused as malformed, too large or too slow", (double)sum.refused);
-	one(b, "hookline_http_overloaded_total", "counter", "Requests refused for want of connections", (double)sum.overloaded);
+	one(b, "hookline_http_overloaded_total", "counter", "Requests refused because too many were under way", (double)sum.overloaded);
+	one(b, "hookline_http_dropped_total", "counter", "Idle connections closed to make room for others", (double)sum.dropped);
 	one(b, "hookline_http_aborted_total", "counter", "Requests whose client went away", (double)sum.aborted);
 }
 

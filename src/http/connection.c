@@ -14,6 +14,7 @@
  *   Deadlines: one per direction. A phase sets its deadline when the bytes at hand are used up, so a request that comes
  *     whole sets none but the idle one, which costs a store.
  *
+ *
  * The handler may drop the request or answer from inside any of its callbacks; `running` tells that run() is on the
  * stack, which then looks at the state again before every step. Handles are freed by the close callback only. */
 #include "http/connection.h"
@@ -26,7 +27,19 @@
 enum {
 	ARENA_MAX = 16 << 20,      /* of one request */
 	KEEP_CAP = 32768,          /* an input buffer beyond this is given back once empty */
+	PIPELINE_MARK = 65536,     /* bytes of answers not taken at which the next pipelined request is not begun */
 };
+
+/* Where the state puts it: among those with a request under way, or at the end of those who rest. */
+static void settle(struct hl_connection *c, bool was_live)
+{
+	struct hl_connection_hub *hub = c->hub;
+	bool live = hl_connection_live(c);
+	hub->n_live = hub->n_live + live - was_live;
+	hl_list_remove(&c->rest_node);
+	if (!live && c->state != HL_CONNECTION_CLOSING)
+		hl_list_push_back(&hub->resting, &c->rest_node);
+}
 
 void hl_connection_move(struct hl_connection *c, enum hl_connection_state to)
 {
@@ -41,7 +54,9 @@ void hl_connection_move(struct hl_connection *c, enum hl_connection_state to)
 	};
 #undef TO
 	HL_CHECK(edges[c->state] & 1u << to);
+	bool was_live = hl_connection_live(c);
 	c->state = to;
+	settle(c, was_live);
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
@@ -67,6 +82,7 @@ void hl_connection_close(struct hl_connection *c)
 	if (c->state == HL_CONNECTION_CLOSING)
 		return;
 	hl_connection_move(c, HL_CONNECTION_CLOSING);
+	c->hub->n_open--;
 	hl_list_remove(&c->node);
 	hl_list_remove(&c->due_node);
 	hl_deadline_remove(&c->hub->deadlines, &c->read_by);
@@ -155,7 +171,7 @@ static bool ready(const struct hl_connection *c)
 {
 	switch (c->state) {
 	case HL_CONNECTION_IDLE:
-		return hl_connection_unwritten(c) <= c->hub->o.writable_mark;
+		return hl_connection_unwritten(c) <= PIPELINE_MARK;
 	case HL_CONNECTION_HEAD:
 	case HL_CONNECTION_DISCARD:
 		return true;
@@ -380,6 +396,8 @@ struct hl_connection *hl_connection_create(struct hl_connection_hub *hub, bool p
 	hl_deadline_init(&c->write_by, on_write_by);
 	c->armed_state = HL_CONNECTION_STATE_N;
 	hl_list_push_back(&hub->connections, &c->node);
+	hub->n_open++;
+	settle(c, false);
 	hub->stats.connections++;
 	return c;
 }
@@ -404,7 +422,6 @@ void hl_connection_start(struct hl_connection *c)
 {
 	c->accepted = true;
 	c->hub->stats.accepted++;
-	c->surplus = c->hub->stats.connections > c->hub->o.connections_soft;
 	if (c->stream.type == UV_TCP)
 		(void)uv_tcp_nodelay(&c->tcp, 1);
 	name_peer(c);
@@ -416,6 +433,8 @@ int hl_connection_hub_init(struct hl_connection_hub *hub, uv_loop_t *loop, const
 {
 	*hub = (struct hl_connection_hub){ .loop = loop, .o = *o, .handler = *handler };
 	hl_list_init(&hub->connections);
+	hl_list_init(&hub->resting);
+	hl_list_init(&hub->owing);
 	hl_list_init(&hub->due);
 	hub->read_buf = malloc(HL_CONNECTION_READ_CAP);
 	if (!hub->read_buf)

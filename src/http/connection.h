@@ -21,7 +21,7 @@ struct hl_server_options {
 	const struct hl_env *env;          /* NULL = the real one; for the Date field */
 	const struct hl_log *log;          /* NULL = none */
 	uint32_t connections_max;          /* default 1024; further ones wait in the kernel's backlog */
-	uint32_t connections_soft;         /* connections beyond this many get 503 for anything but health and metrics.
+	uint32_t connections_soft;         /* with this many requests under way, others than for health and metrics get 503.
 	                                    * 0 = three quarters of the maximum */
 	uint32_t head_timeout_ms;          /* first byte to last of a head, and a new connection's first byte; default 10000 */
 	uint32_t body_timeout_ms;          /* whole body; how far a streamed one may fall behind; default 30000 */
@@ -45,6 +45,7 @@ struct hl_server_stats {
 	uint64_t requests;                 /* heads handed to the handler */
 	uint64_t refused;                  /* malformed, too large, too slow */
 	uint64_t overloaded;               /* 503 past the soft mark */
+	uint64_t dropped;                  /* connections without a request under way that had to make room */
 	uint64_t aborted;                  /* requests whose client went away */
 };
 
@@ -57,6 +58,11 @@ struct hl_connection_hub {
 	struct hl_request_handler handler;
 	struct hl_deadlines deadlines;
 	struct hl_list connections;        /* hl_connection.node; all not yet CLOSING */
+	uint32_t n_open;                   /* how many those are */
+	uint32_t n_live;                   /* of them with a request under way */
+	struct hl_list resting;            /* hl_connection.rest_node; without one, who has rested longest first */
+	struct hl_list owing;              /* likewise, with an answer the client has not taken yet when last looked at */
+	hl_ms_t crowded_told_ms;           /* when the log was told last */
 	struct hl_list due;                /* hl_connection.due_node: to be served before the loop sleeps */
 	uv_idle_t idle;                    /* serves them */
 	char *read_buf;                    /* HL_CONNECTION_READ_CAP, shared by all reads */
@@ -104,14 +110,13 @@ struct hl_connection {
 	uv_write_t write_req;              /* at most one outstanding */
 	uv_shutdown_t shutdown_req;
 	struct hl_deadline read_by, write_by;
-	struct hl_list node, due_node;
+	struct hl_list node, due_node, rest_node;
 	uint64_t n_requests;
 	uint64_t armed_request;            /* read_by was set for this request and state */
 	enum hl_connection_state armed_state;
 	hl_ms_t rate_until_ms;             /* loop time until which a streamed body is paid for */
 	size_t write_left;                 /* bytes unsent when write_by was set */
 	bool accepted;                     /* hl_connection_start was called */
-	bool surplus;                      /* past the soft mark when it came */
 	bool running;                      /* inside run(): answers do not start the next request */
 	bool reading;                      /* uv_read_start is in force */
 	bool paused;                       /* by the handler */

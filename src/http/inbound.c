@@ -5,7 +5,7 @@
  * the next request, the rest of a body nobody waits for, or the end.
  *
  *   BAD in the head: the server answers. BAD in the body, or a deadline: the handler may answer, else the server does.
- *   Too many connections: 503 to everything but health and metrics, before the handler hears of it. */
+ *   Too many requests under way: 503 to everything but health and metrics, before the handler hears of it. */
 #include "base/defs.h"
 #include "base/str.h"
 #include "http/connection.h"
@@ -121,14 +121,13 @@ static void on_head(struct hl_connection *c)
 	fill_request(c);
 	c->n_requests++;
 	c->close_after = !c->message.keep_alive;
-	if (c->surplus) {
-		c->surplus = c->hub->stats.connections > c->hub->o.connections_soft;
-		if (c->surplus && !always_served(c->request.path)) {
+	if (c->hub->n_live >= c->hub->o.connections_soft) {
+		if (!always_served(c->request.path)) {
 			c->hub->stats.overloaded++;
-			hl_connection_refuse(c, 503, "too many connections");
+			hl_connection_refuse(c, 503, "too many requests are under way");
 			return;
 		}
-		c->close_after |= c->surplus;
+		c->close_after = true;
 	}
 	c->hub->stats.requests++;
 	c->rate_until_ms = (hl_ms_t)uv_now(c->hub->loop) + c->hub->o.body_timeout_ms;

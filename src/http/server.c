@@ -1,7 +1,8 @@
 /* The inbound server: options, listening sockets, and the order in which it all ends.
  *
  * Open: the hub (what connections share) and the listener. A connection comes: it is created, accepted and started; when
- * its memory is gone the listener may accept another one in its place.
+ * its memory is gone the listener may accept another one in its place. While few places are left, another one that rests
+ * is closed for each that comes; when none rests, those who come wait in the kernel's backlog.
  * Drain: the listener closes, idle connections are closed, the others end with the answer they are at; told when none
  * is left. Close: whatever is left is broken off, then listener, hub and server go, in that order, each after the
  * callbacks of the one before. */
@@ -10,9 +11,14 @@
 #include "base/defs.h"
 #include "base/err.h"
 #include "net/listener.h"
+#include <hookline/dispatcher.h>
 #include <stdlib.h>
 
-enum { ACCEPT_AGAIN_MS = 100 };
+enum {
+	ACCEPT_AGAIN_MS = 100,
+	SPARE_SHARE = 16,          /* one place in so many is kept free, for those who come meanwhile */
+	CROWDED_TELL_MS = 10000,   /* the log hears of a crowd this often */
+};
 enum server_state { OPEN, DRAINING, DRAINED, CLOSING };
 
 struct hl_server {
@@ -48,9 +54,42 @@ void hl_server_options_init(struct hl_server_options *o)
 
 static void step_down(struct hl_server *s);
 
+/* Who has rested longest and owes the client nothing; failing that, the first of those who do. NULL when all are busy. */
+static struct hl_connection *idlest(struct hl_connection_hub *hub)
+{
+	for (struct hl_list *node; (node = hl_list_pop_front(&hub->resting));) {
+		struct hl_connection *c = HL_LIST_ENTRY(node, struct hl_connection, rest_node);
+		if (!hl_connection_unwritten(c))
+			return c;
+		hl_list_push_back(&hub->owing, node);
+	}
+	return hl_list_empty(&hub->owing) ? NULL : HL_LIST_ENTRY(hub->owing.next, struct hl_connection, rest_node);
+}
+
+/* Few places are left. Requests under way are never given up, so a crowd that connects and does not ask, or does not read
+ * its answers, shuts nobody out. */
+static void make_room(struct hl_connection_hub *hub)
+{
+	struct hl_connection *c = idlest(hub);
+	hl_ms_t now_ms = (hl_ms_t)uv_now(hub->loop);
+	if (!c)
+		return;
+	hub->stats.dropped++;
+	hl_connection_close(c);
+	if (hub->crowded_told_ms && now_ms - hub->crowded_told_ms < CROWDED_TELL_MS)
+		return;
+	hub->crowded_told_ms = now_ms;
+	if (hub->o.log)
+		hl_log(hub->o.log, HL_LOG_WARN, "http.crowded", "connections=%u max=%u under_way=%u dropped=%llu", hub->n_open,
+				hub->o.connections_max, hub->n_live, (unsigned long long)hub->stats.dropped);
+}
+
 static void on_connection(struct hl_listener *l, struct hl_listener_socket *socket)
 {
 	struct hl_server *s = l->data;
+	uint32_t max = s->hub.o.connections_max;
+	if (s->hub.n_open >= max - HL_MAX(max / SPARE_SHARE, 1))
+		make_room(&s->hub);
 	struct hl_connection *c = hl_connection_create(&s->hub, socket->is_pipe);
 	if (!c) {
 		int rc = hl_deadline_set(&s->hub.deadlines, &s->accept_again, ACCEPT_AGAIN_MS);

@@ -25,7 +25,8 @@
 	X(server, socket_mode, MODE, socket_mode, 0, 0777, "0660",                                                      \
 	  "Permission bits of the unix sockets of server.listen")                                                       \
 	X(server, max_connections, COUNT, max_connections, 16, 65536, "1024",                                           \
-	  "Clients connected at once; the last quarter is kept for health and metrics")                                \
+	  "Clients connected at once; who rests longest makes room. Three quarters may ask at a time, the rest is for health "  \
+	  "and metrics")                                \
 	X(server, head_timeout, MS, head_timeout_ms, 100, 600000, "10s",                                                \
 	  "A request's head must be complete after this time")                                                          \
 	X(server, body_timeout, MS, body_timeout_ms, 100, 600000, "30s",                                                \

@@ -806,50 +806,109 @@ static void big_whole_answer(void **state)
 
 /* ---- capacity and the end ---- */
 
-static void four(struct hl_server_options *o)
+#define HALF "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na"
+
+static void eight(struct hl_server_options *o)
 {
-	o->connections_max = 4;
+	o->connections_max = 8;
 	o->connections_soft = 2;
 }
 
+/* Two requests under way are enough here: others wait, but not those for health. */
 static void soft_mark(void **state)
 {
 	(void)state;
 	struct fixture f;
-	struct raw_client c[4], waiting;
-	set_up_with(&f, four);
-	for (int i = 0; i < 4; i++) {
+	struct raw_client c[5];
+	set_up_with(&f, eight);
+	for (int i = 0; i < 5; i++)
 		raw_open(&c[i], &f.loop, &f.addr);
-		raw_send(&c[i], i == 3 ? GET("/livez") : GET("/x"));
-		raw_until(&c[i], "\r\n\r\n");
-	}
-	assert_int_equal(raw_count(&c[0], "HTTP/1.1 200"), 1);
-	assert_int_equal(raw_count(&c[1], "HTTP/1.1 200"), 1);
+	raw_send(&c[0], HALF);
+	raw_send(&c[1], HALF);
+	loop_run_for(&f.loop, 10);
+	raw_send(&c[2], GET("/x"));
+	raw_until_end(&c[2]);
 	assert_int_equal(raw_count(&c[2], "HTTP/1.1 503 Service Unavailable"), 1);
 	assert_int_equal(raw_count(&c[2], "Retry-After: 1"), 1);
+	raw_send(&c[3], GET("/livez"));
+	raw_until_end(&c[3]); /* answered, but not kept */
 	assert_int_equal(raw_count(&c[3], "HTTP/1.1 200"), 1);
 	assert_int_equal(hl_server_stats(f.server)->overloaded, 1);
-	raw_until_end(&c[2]);
-	raw_close(&c[2]);
-	raw_until_end(&c[3]); /* surplus ones are not kept */
-	raw_close(&c[3]);
-	/* established ones go on */
-	raw_send(&c[0], GET("/y"));
-	raw_until(&c[0], "\r\n\r\n/y");
-	/* four are open again: a fifth waits in the backlog until one goes */
-	raw_open(&c[2], &f.loop, &f.addr);
-	raw_open(&c[3], &f.loop, &f.addr);
+	raw_send(&c[0], "bc");
+	raw_until(&c[0], "\r\n\r\nabc");
+	raw_send(&c[4], GET("/y"));
+	raw_until(&c[4], "\r\n\r\n/y");
+	for (int i = 0; i < 5; i++)
+		raw_close(&c[i]);
+	tear_down(&f);
+}
+
+/* A crowd that is silent, slow with its head or at rest makes room; a request under way is kept. */
+static void crowd(void **state)
+{
+	(void)state;
+	static const char *const silent[] = { "", "GET / HT", GET("/x"), HALF "bc" };
+	struct fixture f;
+	struct raw_client live, c[24];
+	set_up_with(&f, eight);
+	raw_open(&live, &f.loop, &f.addr);
+	raw_send(&live, HALF);
 	loop_run_for(&f.loop, 10);
-	raw_open(&waiting, &f.loop, &f.addr);
-	raw_send(&waiting, GET("/healthz"));
-	loop_run_for(&f.loop, 30);
-	assert_int_equal(waiting.got.len, 0);
-	raw_close(&c[0]);
-	raw_until(&waiting, "HTTP/1.1 200");
-	raw_close(&c[1]);
-	raw_close(&c[2]);
-	raw_close(&c[3]);
-	raw_close(&waiting);
+	for (int i = 0; i < 24; i++) {
+		raw_open(&c[i], &f.loop, &f.addr);
+		raw_send(&c[i], silent[i % 4]);
+		loop_run_for(&f.loop, 5);
+		assert_true(hl_server_stats(f.server)->connections <= 8);
+	}
+	loop_run_for(&f.loop, 20);
+	for (int i = 0; i < 24; i++)
+		assert_int_equal(c[i].ended, i < 18);
+	assert_true(hl_server_stats(f.server)->dropped >= 18);
+	raw_send(&live, "bc");
+	raw_until(&live, "\r\n\r\nabc");
+	raw_send(&c[23], GET("/still"));
+	raw_until(&c[23], "\r\n\r\n/still");
+	raw_close(&live);
+	for (int i = 0; i < 24; i++)
+		raw_close(&c[i]);
+	tear_down(&f);
+}
+
+/* All that rest owe an answer: the longest resting one goes all the same. */
+static void crowd_of_debtors(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct raw_client c[7], late;
+	static char big[8 << 20];
+	set_up_with(&f, eight);
+	memset(big, 'b', sizeof(big));
+	for (int i = 0; i < 7; i++) {
+		raw_open(&c[i], &f.loop, &f.addr);
+		uv_read_stop(&c[i].stream);
+		f.has_held = false;
+		raw_send(&c[i], GET("/later"));
+		assert_true(loop_until(&f.loop, &f.has_held, 2000));
+		hl_response_send(f.held, 200, NULL, 0, hl_str_make(big, sizeof(big)));
+	}
+	raw_open(&late, &f.loop, &f.addr);
+	raw_send(&late, GET("/late"));
+	raw_until(&late, "\r\n\r\n/late");
+	assert_int_equal(hl_server_stats(f.server)->dropped, 1);
+	for (int i = 0; i < 7; i++) {
+		uv_read_start(&c[i].stream, raw_alloc, raw_read);
+		c[i].wanted = "bb";
+	}
+	assert_true(loop_until(&f.loop, &c[0].ended, 3000));
+	assert_true(c[0].got.len < sizeof(big));
+	for (int i = 1; i < 7; i++)
+		while (c[i].got.len < sizeof(big) && !c[i].ended)
+			loop_run_for(&f.loop, 5);
+	for (int i = 1; i < 7; i++)
+		assert_true(c[i].got.len > sizeof(big));
+	for (int i = 0; i < 7; i++)
+		raw_close(&c[i]);
+	raw_close(&late);
 	tear_down(&f);
 }
 
@@ -998,7 +1057,7 @@ int main(void)
 		cmocka_unit_test(client_that_does_not_read),
 		cmocka_unit_test(answer_past_its_maximum),
 		cmocka_unit_test(big_whole_answer),
-		cmocka_unit_test(soft_mark),
+		cmocka_unit_test(soft_mark), cmocka_unit_test(crowd), cmocka_unit_test(crowd_of_debtors),
 		cmocka_unit_test(drains),
 		cmocka_unit_test(closes_in_every_state),
 		cmocka_unit_test(unix_socket),
