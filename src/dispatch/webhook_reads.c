@@ -1,7 +1,7 @@
 /* Reading webhooks: one, as it was at a revision, the listing, what is undelivered and why.
  *
- * An account's webhooks are few enough to be looked through for a listing (some thousands at most, in slices); the ones
- * that match are kept as numbers, the page is cut out of them at the end. */
+ * A listing walks from where its page begins, in slices, and looks at each row for what the filter asks; only a total that is
+ * wanted makes it look at all of an account's. */
 #include "dispatch/listing.h"
 #include "dispatch/view.h"
 #include "dispatch/queues.h"
@@ -52,13 +52,11 @@ int hl_webhook_get_revision(struct hl_dispatcher *d, uint32_t account, uint32_t 
 /* ---- the listing ---- */
 
 struct list {
-	struct hl_long_walk walk;
+	struct hl_listing l;
 	struct hl_webhook_query q;
-	uint32_t at;                 /* looked through up to here */
+	struct hl_listing_walk *at;  /* the walk under way */
 	size_t left;                 /* of this slice */
-	uint32_t *numbers;           /* that match, ascending */
-	size_t n, cap;
-	int status;
+	bool enough;                 /* the listing wants no more of this walk */
 	hl_webhooks_cb cb;
 	void *data;
 };
@@ -73,91 +71,67 @@ static bool matches(const struct hl_webhook_query *q, const struct hl_webhook *w
 static bool look_at(void *data, const struct hl_webhook_row *row)
 {
 	struct list *l = data;
-	l->at = row->w.number;
-	if (matches(&l->q, &row->w)) {
-		if (l->n == l->cap) {
-			size_t cap = l->cap ? 2 * l->cap : 64;
-			uint32_t *p = realloc(l->numbers, cap * sizeof(*p));
-			if (!p) {
-				l->status = HL_ENOMEM;
-				return false;
-			}
-			l->numbers = p;
-			l->cap = cap;
-		}
-		l->numbers[l->n++] = row->w.number;
-	}
-	return --l->left > 0;
+	struct hl_listing_walk *at = l->at;
+	uint64_t number = row->w.number;
+	at->done = at->oldest_first ? at->before && number >= at->before : number <= at->after;
+	if (at->done)
+		return false;
+	*(at->oldest_first ? &at->after : &at->before) = number;
+	l->enough = matches(&l->q, &row->w) && !hl_listing_take(&l->l, number);
+	return --l->left > 0 && !l->enough;
 }
 
-/* The page as a range [*from, *upto) of the ascending numbers. */
-static void cut_page(const struct list *l, size_t *from, size_t *upto, struct hl_page_info *info)
+static uint32_t clamped(uint64_t number)
 {
-	const struct hl_page *p = &l->q.page;
-	size_t lo = 0, hi = l->n;
-	while (lo < hi && p->after && l->numbers[lo] <= p->after)
-		lo++;
-	while (hi > lo && p->before && l->numbers[hi - 1] >= p->before)
-		hi--;
-	size_t skip = HL_MIN((size_t)p->offset, hi - lo);
-	if (p->after) { /* nearest to x: from the old end */
-		lo += skip;
-		hi = HL_MIN(hi, lo + p->limit);
-	} else {
-		hi -= skip;
-		lo = HL_MAX(lo, hi > p->limit ? hi - p->limit : 0);
-	}
-	*from = lo;
-	*upto = hi;
-	*info = (struct hl_page_info){ .has_older = lo > 0, .has_newer = hi < l->n, .total = p->want_total ? l->n : 0 };
+	return (uint32_t)HL_MIN(number, (uint64_t)UINT32_MAX);
 }
 
-static void answer(struct list *l)
+static int look(struct hl_listing *listing, struct hl_txn *txn, struct hl_listing_walk *at, size_t max_steps)
 {
-	struct hl_dispatcher *d = l->walk.d;
+	struct list *l = HL_CONTAINER_OF(listing, struct list, l);
+	l->at = at;
+	l->left = max_steps;
+	l->enough = false;
+	if (at->oldest_first)
+		hl_webhook_each(txn, l->q.account, clamped(at->after), look_at, l);
+	else
+		hl_webhook_each_back(txn, l->q.account, clamped(at->before), look_at, l);
+	at->done = at->done || (l->left > 0 && !l->enough);
+	return hl_txn_status(txn);
+}
+
+/* A total costs a walk. */
+static bool counted(struct hl_listing *listing, struct hl_txn *txn, uint64_t *out)
+{
+	(void)listing;
+	(void)txn;
+	*out = 0;
+	return false;
+}
+
+static void answer(struct hl_listing *listing, int status)
+{
+	struct list *l = HL_CONTAINER_OF(listing, struct list, l);
+	struct hl_dispatcher *d = l->l.walk.d;
 	struct hl_txn *txn = hl_core_read(d);
-	struct hl_page_info info = { 0 };
+	struct hl_webhook *v = status ? NULL : HL_ARENA_ARRAY(&d->turn, struct hl_webhook, l->l.n + 1);
+	struct hl_page_info info = l->l.info;
 	struct hl_webhook_row row;
-	struct hl_webhook *v = NULL;
-	size_t n = 0, from = 0, upto = 0;
-	int status = l->status;
-	if (status == 0) {
-		cut_page(l, &from, &upto, &info);
-		v = HL_ARENA_ARRAY(&d->turn, struct hl_webhook, upto - from + 1);
-		status = v ? 0 : HL_ENOMEM;
-	}
-	for (size_t i = upto; status == 0 && i > from; i--)
-		if (hl_webhook_row_get(txn, l->numbers[i - 1], &row))
+	size_t n = 0;
+	status = status ? status : v ? 0 : HL_ENOMEM;
+	for (size_t i = 0; !status && i < l->l.n; i++)
+		if (hl_webhook_row_get(txn, (uint32_t)l->l.numbers[i], &row))
 			show(d, txn, &row.w, &v[n++]);
-	if (status == 0)
-		status = hl_txn_status(txn);
+	status = status ? status : hl_txn_status(txn);
 	hl_webhooks_cb cb = l->cb;
 	void *data = l->data;
-	free(l->numbers);
 	free(l);
 	cb(data, status, status ? NULL : v, status ? 0 : n, status ? NULL : &info);
 }
 
-static bool step(struct hl_long_walk *w, size_t max_steps, int status)
-{
-	struct list *l = HL_CONTAINER_OF(w, struct list, walk);
-	struct hl_txn *txn = hl_core_read(w->d);
-	l->left = max_steps;
-	l->status = status;
-	if (status == 0)
-		hl_webhook_each(txn, l->q.account, l->at, look_at, l);
-	if (l->status == 0)
-		l->status = hl_txn_status(txn);
-	if (l->status == 0 && l->left == 0)
-		return true;
-	answer(l);
-	return false;
-}
-
 int hl_webhook_list(struct hl_dispatcher *d, const struct hl_webhook_query *q, hl_webhooks_cb cb, void *data)
 {
-	if (!q->account || q->page.limit < 1 || q->page.limit > HL_PAGE_MAX || q->dialect >= HL_DIALECT_N ||
-			q->state >= HL_WEBHOOK_STATE_N)
+	if (!q->account || q->dialect >= HL_DIALECT_N || q->state >= HL_WEBHOOK_STATE_N)
 		return HL_EINVAL;
 	struct list *l = calloc(1, sizeof(*l));
 	if (!l)
@@ -165,8 +139,11 @@ int hl_webhook_list(struct hl_dispatcher *d, const struct hl_webhook_query *q, h
 	l->q = *q;
 	l->cb = cb;
 	l->data = data;
-	l->walk.step = step;
-	int rc = hl_walks_begin(d, &l->walk);
+	l->l.page = q->page;
+	l->l.look = look;
+	l->l.counted = counted;
+	l->l.answer = answer;
+	int rc = hl_listing_begin(d, &l->l);
 	if (rc)
 		free(l);
 	return rc;

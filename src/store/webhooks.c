@@ -92,16 +92,17 @@ void hl_webhook_row_del(struct hl_txn *txn, uint32_t number)
 	 * hear of the job that drops its row, would have every publish of the account refused. */
 }
 
-/* The next webhook of the account (0 = any) after a number; 0 = none. */
-static uint32_t number_after(struct hl_txn *txn, uint32_t account, uint32_t after)
+/* The webhook of the account (0 = any) next to a number, above or (back) below it; 0 = none. */
+static uint32_t number_beside(struct hl_txn *txn, uint32_t account, uint32_t at, bool back)
 {
 	struct hl_cursor c;
-	struct hl_dbkey start = account ? pair_key(account, after + 1) : number_key(after + 1);
 	uint32_t number = 0;
-	if (after == UINT32_MAX)
+	if (!back && at == UINT32_MAX)
 		return 0;
+	at = back ? at : at + 1;
+	struct hl_dbkey start = account ? pair_key(account, at) : number_key(at);
 	hl_cursor_open(&c, txn, account ? HL_TABLE_WEBHOOK_BY_ACCOUNT : HL_TABLE_WEBHOOK);
-	if (hl_cursor_seek(&c, HL_DBKEY(start))) {
+	if (back ? hl_cursor_seek_before(&c, HL_DBKEY(start)) : hl_cursor_seek(&c, HL_DBKEY(start))) {
 		const uint8_t *k = (const uint8_t *)c.key.ptr;
 		if (c.key.len != start.len)
 			hl_txn_fail(txn, HL_ECORRUPT);
@@ -114,16 +115,28 @@ static uint32_t number_after(struct hl_txn *txn, uint32_t account, uint32_t afte
 	return number;
 }
 
-void hl_webhook_each(struct hl_txn *txn, uint32_t account, uint32_t after,
+static void walk(struct hl_txn *txn, uint32_t account, uint32_t at, bool back,
 		bool (*each)(void *data, const struct hl_webhook_row *row), void *data)
 {
 	struct hl_webhook_row row;
-	while ((after = number_after(txn, account, after)) != 0) {
-		if (!hl_webhook_row_get(txn, after, &row)) {
+	while ((at = number_beside(txn, account, at, back)) != 0) {
+		if (!hl_webhook_row_get(txn, at, &row)) {
 			hl_txn_fail(txn, HL_ECORRUPT);
 			return;
 		}
 		if (!each(data, &row))
 			return;
 	}
+}
+
+void hl_webhook_each(struct hl_txn *txn, uint32_t account, uint32_t after,
+		bool (*each)(void *data, const struct hl_webhook_row *row), void *data)
+{
+	walk(txn, account, after, false, each, data);
+}
+
+void hl_webhook_each_back(struct hl_txn *txn, uint32_t account, uint32_t before,
+		bool (*each)(void *data, const struct hl_webhook_row *row), void *data)
+{
+	walk(txn, account, before ? before : UINT32_MAX, true, each, data);
 }

@@ -17,5 +17,8 @@ bool hl_webhook_revision_get(struct hl_txn *txn, uint32_t number, uint32_t revis
  * rows stay in the arena until the transaction's next reset. */
 void hl_webhook_each(struct hl_txn *txn, uint32_t account, uint32_t after,
 		bool (*each)(void *data, const struct hl_webhook_row *row), void *data);
+/* The same downwards; before = exclusive start (0 = from the last). */
+void hl_webhook_each_back(struct hl_txn *txn, uint32_t account, uint32_t before,
+		bool (*each)(void *data, const struct hl_webhook_row *row), void *data);
 
 #endif

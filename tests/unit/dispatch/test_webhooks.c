@@ -579,6 +579,58 @@ static void list_pages_newest_first(void **state)
 	assert_int_equal(hl_webhook_list(f->d, &bad, on_page, &p), HL_EINVAL);
 }
 
+/* What a page should be, cut out of all that match (ascending). */
+static void assert_cut(struct fx *f, const struct hl_webhook_query *q, const uint32_t *all, size_t n_all)
+{
+	const struct hl_page *want = &q->page;
+	uint32_t rest[16], page[16];
+	size_t n_rest = 0, n = 0;
+	for (size_t i = 0; i < n_all; i++) {
+		uint32_t v = all[want->after ? i : n_all - 1 - i]; /* in the direction walked */
+		if ((!want->after || v > want->after) && (!want->before || v < want->before))
+			rest[n_rest++] = v;
+	}
+	for (size_t i = want->offset; i < n_rest && n < want->limit; i++)
+		page[n++] = rest[i];
+	for (size_t i = 0; want->after && i < n / 2; i++) {
+		uint32_t v = page[i];
+		page[i] = page[n - 1 - i];
+		page[n - 1 - i] = v;
+	}
+	bool ahead = want->offset + n < n_rest, behind = want->offset && n_rest > 0;
+	for (size_t i = 0; i < n_all; i++) {
+		behind = behind || (want->after && all[i] <= want->after) || (!want->after && want->before && all[i] >= want->before);
+		ahead = ahead || (want->after && want->before && all[i] >= want->before);
+	}
+	struct page p = list(f, *q);
+	assert_page(&p, page, n, want->after ? ahead : behind, want->after ? behind : ahead);
+	assert_int_equal(p.info.total, want->want_total ? n_all : 0);
+}
+
+static void every_page_is_cut_from_all(void **state)
+{
+	struct fx *f = *state;
+	enum { N = 9 };
+	uint32_t all[N], some[N];
+	size_t n_some = 0;
+	for (uint32_t i = 0; i < N; i++) {
+		bool one = i % 3 == 1;
+		all[i] = fx_webhook_make(f, &(struct hl_webhook){ .url = HL_STR(URL), .dialect = one ? HL_DIALECT_BITNOB : 0 });
+		if (one)
+			some[n_some++] = all[i];
+		fx_webhook_make(f, &(struct hl_webhook){ .account = 2, .url = HL_STR(URL) });
+	}
+	for (uint32_t i = 0; i < (2 * N + 2) * 2 * 4 * 3 * 2; i++) { /* a cursor, whose side, offset, limit, filter */
+		uint32_t k = i, cursor = k % (2 * N + 2);
+		bool after = (k /= 2 * N + 2) % 2;
+		struct hl_webhook_query q = { .state = -1, .page = { .offset = (k /= 2) % 4, .limit = 1 + (k /= 4) % 3 * 3 } };
+		q.dialect = (k /= 3) % 2 ? HL_DIALECT_BITNOB : -1;
+		q.page.want_total = i % 5 == 0;
+		*(after ? &q.page.after : &q.page.before) = cursor;
+		assert_cut(f, &q, q.dialect < 0 ? all : some, q.dialect < 0 ? N : n_some);
+	}
+}
+
 static void list_is_cancelled_by_closing(void **state)
 {
 	struct fx *f = *state;
@@ -638,7 +690,9 @@ int main(void)
 		T(update_meets_a_deletion), T(pause_holds_and_resume_makes_due), T(resume_drains_what_waits_for_backoff),
 		T(a_new_url_enables_a_disabled_one), T(delete_hides_at_once), T(delete_survives_a_crash),
 		T(rotate_signs_with_both_for_a_while), T(rotate_without_overlap_and_with_a_given_secret),
-		T(rotate_happens_once_per_key), T(list_pages_newest_first), T(list_is_cancelled_by_closing),
+		T(rotate_happens_once_per_key), T(list_pages_newest_first), T(every_page_is_cut_from_all),
+		T(list_is_cancelled_by_closing),
+		T(rotate_happens_once_per_key), T(every_page_is_cut_from_all), T(list_is_cancelled_by_closing),
 		T(stats_say_what_is_undelivered_and_why), T(changes_after_closing_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

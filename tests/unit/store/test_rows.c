@@ -251,6 +251,15 @@ static void test_webhooks(void **state)
 	l = (struct listed){ .stop_at = 1 };
 	hl_webhook_each(reader(&f), 0, 0, list_webhook, &l);
 	assert_int_equal(l.n, 1);
+	l = (struct listed){ .n = 0 };
+	hl_webhook_each_back(reader(&f), 1, 0, list_webhook, &l);
+	assert_true(l.n == 2 && l.numbers[0] == 7 && l.numbers[1] == 5);
+	l.n = 0;
+	hl_webhook_each_back(reader(&f), 0, 7, list_webhook, &l);
+	assert_true(l.n == 2 && l.numbers[0] == 6 && l.numbers[1] == 5);
+	l.n = 0;
+	hl_webhook_each_back(reader(&f), 2, 6, list_webhook, &l);
+	assert_int_equal(l.n, 0);
 	txn = begin(&f);
 	hl_webhook_row_del(txn, 7);
 	hl_webhook_row_del(txn, 7); /* no second time */
