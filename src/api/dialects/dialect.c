@@ -1,6 +1,6 @@
 /* Small things: lookups that do not see over the dialect's fence, changes of webhooks up to their answers, lenient numbers,
- * and the walk over all webhooks for the listings that know no pages. That walk gathers numbers page by page (each page is a turn of the loop) and writes the
- * objects in the last turn; one that was deleted on the way is left out. */
+ * and the walk over all webhooks for the listings that know no pages. That walk goes page by page, each a turn of the loop, and
+ * writes the objects of a page in its turn; the last one puts the pages together. */
 #include "api/dialects/dialect.h"
 
 #include "api/auth.h"
@@ -279,20 +279,30 @@ struct walk {
 	bool oldest_first;
 	hl_dialect_item item;
 	struct hl_webhook_query query;
-	struct hl_buf numbers;       /* uint32_t each, newest first */
+	struct hl_buf text;          /* the objects of each page, with commas between them */
+	struct hl_buf ends;          /* size_t each: where in `text` a page ends */
 };
 
 static void walk_destroy(struct walk *w)
 {
-	hl_buf_fini(&w->numbers);
+	hl_buf_fini(&w->text);
+	hl_buf_fini(&w->ends);
 	free(w);
 }
 
+static size_t end_of(const struct walk *w, size_t page)
+{
+	size_t at;
+	memcpy(&at, w->ends.data + page * sizeof(at), sizeof(at));
+	return at;
+}
+
+/* Pages come newest first. */
 static void walk_answer(struct walk *walk)
 {
 	struct hl_call *c = walk->c;
 	struct hl_jsonw w;
-	size_t n = walk->numbers.len / sizeof(uint32_t);
+	size_t n = walk->ends.len / sizeof(size_t);
 	hl_call_writer(c, &w);
 	if (walk->member) {
 		hl_jsonw_object(&w);
@@ -300,11 +310,8 @@ static void walk_answer(struct walk *walk)
 	}
 	hl_jsonw_array(&w);
 	for (size_t i = 0; i < n; i++) {
-		struct hl_webhook v;
-		uint32_t number;
-		memcpy(&number, walk->numbers.data + (walk->oldest_first ? n - 1 - i : i) * sizeof(number), sizeof(number));
-		if (!hl_dialect_webhook_numbered(c, number, &v))
-			walk->item(c, &w, &v);
+		size_t page = walk->oldest_first ? n - 1 - i : i, from = page ? end_of(walk, page - 1) : 0;
+		hl_jsonw_raw(&w, hl_str_make(walk->text.data + from, end_of(walk, page) - from));
 	}
 	hl_jsonw_array_end(&w);
 	if (walk->member)
@@ -313,15 +320,28 @@ static void walk_answer(struct walk *walk)
 	hl_call_send(c, 200);
 }
 
+static void walk_write(struct walk *w, const struct hl_webhook *v, size_t n)
+{
+	struct hl_jsonw page;
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			hl_buf_char(&w->text, ',');
+		hl_jsonw_init(&page, &w->text);
+		w->item(w->c, &page, &v[w->oldest_first ? n - 1 - i : i]);
+	}
+	if (n)
+		hl_buf_add(&w->ends, &w->text.len, sizeof(w->text.len));
+}
+
 static void walk_on(struct walk *w);
 
 static void walk_page(void *data, int status, const struct hl_webhook *v, size_t n, const struct hl_page_info *info)
 {
 	struct walk *w = data;
 	struct hl_call *c = w->c;
-	for (size_t i = 0; !status && i < n; i++)
-		hl_buf_add(&w->numbers, &v[i].number, sizeof(v[i].number));
-	if (!status && !hl_buf_ok(&w->numbers))
+	if (!status)
+		walk_write(w, v, n);
+	if (!status && !(hl_buf_ok(&w->text) && hl_buf_ok(&w->ends)))
 		status = HL_ENOMEM;
 	if (status) {
 		walk_destroy(w);
