@@ -73,6 +73,8 @@ bool hl_query_read(struct hl_call *c, struct hl_query *q, size_t n)
 		if (!value.len)
 			continue;
 		struct hl_str name = hl_percent_decode(c->request->arena, hl_str_split(&value, '='), true);
+		if (!value.ptr && (c->mount->flags & HL_MOUNT_LENIENT))
+			value = HL_STR("");
 		if (value.ptr)
 			value = hl_percent_decode(c->request->arena, value, true);
 		if (!name.ptr || !value.ptr || !hl_utf8_valid(name) || !hl_utf8_valid(value)) {

@@ -162,8 +162,10 @@ class Webhooks(cs2cap.Case):
         self.refused(self.cs.delete("/account/webhooks/" + ANY), 404, "ACCOUNT_WEBHOOK_NOT_FOUND")
 
     def test_paths_and_methods(self):
-        for path in ("/account", "/account/", "/account/nothing", "/account/webhooks/", "/v1/account/x/y", "/account/webhooks/%s/x" % ANY):
+        for path in ("/account", "/account/", "/account/nothing", "/account/webhooks//", "/v1/account/x/y", "/account/webhooks/%s/x" % ANY):
             self.refused(self.cs.get(path), 404, "NOT_FOUND")
+        for path in ("/account/webhooks/", "/v1/account/webhooks/deliveries/", "/account/alerts/?limit=1", "/account/alerts/events/"):
+            self.assertEqual(self.cs.get(path).status, 200)
         for method, path, allow in (("PUT", "/account/webhooks", "GET, HEAD, POST, OPTIONS"),
                                     ("DELETE", "/account/webhooks", "GET, HEAD, POST, OPTIONS"),
                                     ("GET", "/account/webhooks/" + ANY, "PATCH, DELETE, OPTIONS"),

@@ -153,11 +153,11 @@ class Deliveries(cs2cap.Case):
                 ("?limit=0", down[:1], [1, 0, 27, True, False]), ("?limit=-5", down[:1], [1, 0, 27, True, False]),
                 ("?limit=1", down[:1], [1, 0, 27, True, False]), ("?limit=100", down, [100, 0, 27, False, False]),
                 ("?limit=101", down, [100, 0, 27, False, False]), ("?limit=1000", down, [100, 0, 27, False, False]),
-                ("?limit=99999999999999999999", down, [100, 0, 27, False, False]), ("?unknown=1&limit=2&limit=3", down[:3],
+                ("?limit=99999999999999999999", down, [100, 0, 27, False, False]), ("?unknown=1&flag&limit=2&limit=3", down[:3],
                                                                                    [3, 0, 27, True, False])):
             self.assertEqual(page(query), (rows, paging), query)
-        for query, name in (("limit=x", "limit"), ("limit=", "limit"), ("limit=1.5", "limit"), ("limit=1e1", "limit"), ("offset=x", "offset"),
-                            ("offset=-1", "offset"), ("offset=+1", "offset"), ("offset=-99999999999999999999", "offset")):
+        for query, name in (("limit=x", "limit"), ("limit=", "limit"), ("limit", "limit"), ("limit=1.5", "limit"),
+                            ("limit=1e1", "limit"), ("offset=x", "offset"), ("offset=-1", "offset"), ("offset=+1", "offset"), ("offset=-99999999999999999999", "offset")):
             self.refused(cs.get("/account/webhooks/deliveries?" + query), 422, "VALIDATION_ERROR", ["query", name])
 
     def test_ids(self):
@@ -297,10 +297,9 @@ class Deliveries(cs2cap.Case):
             self.assertEqual((d["status"], d["error"], d["next_attempt_at"]), ("failed", "cancelled: webhook deleted", None))
             self.assertTrue(d["completed_at"])
             self.assertEqual(d["endpoint_label"], "Production alerts")
-        n = len(self.receiver.records)
-        self.alert()
+        late = self.alert()
         self.assertEqual(len(self.of(w)), 2)
-        self.assertEqual([r for r in self.receiver.records[n:] if w["url"].endswith(r["target"])], [])
+        self.assertNotIn(late, [r["headers"]["webhook-id"] for r in self.receiver.records if w["url"].endswith(r["target"])])
         # cancelled natively: the same three words
         w, _ = self.created(self.url("retry-after/500/503"))
         self.alert()

@@ -319,7 +319,9 @@ class BadInput(Case):
     def test_paths_and_methods(self):
         w = self.hook(self.url("ok"))
         for mount in MOUNTS:
-            for path in ("/%s/nothing" % w["id"], "/%s/rotate-secret" % w["id"], "/events/" + NOBODY + "/retry/x"):
+            self.assertEqual(self.stella.get(mount + "/").body, self.stella.get(mount).body)
+            self.want(self.stella.get("%s/%s/" % (mount, w["id"])), 200)
+            for path in ("/%s/nothing" % w["id"], "/%s/rotate-secret" % w["id"], "/events/" + NOBODY + "/retry/x", "//"):
                 a = self.want(self.stella.get(mount + path), 404)
                 self.assertIsInstance(a.json["error"], str)
             for method, path, allow in (("PUT", "", "GET"), ("PUT", "/" + w["id"], "PATCH"), ("POST", "/events", "GET"),

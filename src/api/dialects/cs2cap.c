@@ -279,6 +279,6 @@ static const struct hl_routes *const tables[] = {
 };
 struct hl_mount hl_mount_cs2cap = {
 	.prefixes = { "/account", "/v1/account" }, .dialect = HL_DIALECT_CS2CAP, .credentials = HL_CREDENTIAL_BEARER,
-	.documented = HL_CREDENTIAL_BEARER, .flags = HL_MOUNT_LENIENT | HL_MOUNT_TELLS_TIER, .tables = tables,
-	.n_tables = HL_ARRAY_LEN(tables), .write_error = write_error,
+	.documented = HL_CREDENTIAL_BEARER, .flags = HL_MOUNT_EITHER_SLASH | HL_MOUNT_LENIENT | HL_MOUNT_TELLS_TIER,
+	.tables = tables, .n_tables = HL_ARRAY_LEN(tables), .write_error = write_error,
 };

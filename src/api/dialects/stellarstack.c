@@ -137,6 +137,7 @@ static const struct hl_routes *const tables[] = {
 };
 struct hl_mount hl_mount_stellarstack = {
 	.prefixes = { "/stellarstack/webhooks", "/api/webhooks", "/webhooks" }, .dialect = HL_DIALECT_STELLARSTACK,
-	.credentials = HL_CREDENTIAL_BEARER, .documented = HL_CREDENTIAL_BEARER, .flags = HL_MOUNT_LENIENT, .tables = tables,
-	.n_tables = HL_ARRAY_LEN(tables), .write_error = write_error,
+	.credentials = HL_CREDENTIAL_BEARER, .documented = HL_CREDENTIAL_BEARER,
+	.flags = HL_MOUNT_EITHER_SLASH | HL_MOUNT_LENIENT, .tables = tables, .n_tables = HL_ARRAY_LEN(tables),
+	.write_error = write_error,
 };
