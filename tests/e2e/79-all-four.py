@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import shutil
+import socket
 import tempfile
 
 import harness
@@ -359,6 +360,47 @@ class AllFour(harness.Case, market.Market):
         cursor = tenants[0].client.get("/webhooks/events?limit=1").json["next_cursor"]
         self.assertEqual(tenants[0].client.get("/webhooks/events?limit=1&starting_after=" + cursor).status, 200)
         self.assertEqual(tenants[1].client.get("/webhooks/events?limit=1&starting_after=" + cursor).status, 400)
+
+
+class OwnWords(harness.Case):
+    """What goes wrong outside the handlers is told in the words of the dialect that was asked, too."""
+    settings = {"server.body_timeout": "300ms", "store.max_size": "64MiB", "egress.allow_hosts": "localhost"}
+
+    def clients(self):
+        return [(d, d.client(self.server, "default")) for d in DIALECTS]
+
+    def worded(self, dialect, body):
+        self.assertEqual({
+            "cs2cap": lambda: sorted(body) == ["code", "detail"] and body["code"].isupper() and isinstance(body["detail"], str),
+            "aboutyou": lambda: list(body) == ["message"],
+            "stellarstack": lambda: list(body) == ["error"] and isinstance(body["error"], str),
+            "bitnob": lambda: sorted(body) == ["error", "message", "object"] and body["error"]["message"] == body["message"],
+        }[dialect.name](), True, body)
+
+    def test_a_body_that_does_not_come(self):
+        for dialect, client in self.clients():
+            with socket.create_connection(("127.0.0.1", self.server.port), timeout=harness.PATIENCE) as s:
+                head = "POST %s HTTP/1.1\r\nHost: x\r\n%s: %s\r\nContent-Length: 100\r\n\r\n{" % (
+                    (dialect.root,) + next(iter(client.headers.items())))
+                s.sendall(head.encode())
+                got = b"".join(iter(lambda: s.recv(65536), b""))
+            head, _, body = got.partition(b"\r\n\r\n")
+            self.assertTrue(head.startswith(b"HTTP/1.1 408 "), got)
+            self.worded(dialect, json.loads(body))
+
+    def test_no_room(self):
+        clients = self.clients()
+        n = 0
+        while self.api.post("/v1/events", {"type": "fill", "data": "x" * 500000}).status == 202:
+            n += 1
+            self.assertLess(n, 400)
+        for dialect, client in clients:
+            new = {"events": ["server.started"]} if dialect.name == "stellarstack" else dialect.new
+            a = client.post(dialect.root, dict(new, url="https://localhost:9443/"))
+            self.assertEqual(a.status, 503 if dialect.name == "cs2cap" else 507, a)
+            self.assertGreater(int(a.headers["retry-after"]), 0)
+            self.worded(dialect, a.json)
+            self.assertEqual(client.get(dialect.root).status, 200)
 
 
 if __name__ == "__main__":
