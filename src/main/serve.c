@@ -33,7 +33,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCOUNT_WAIT_MS = 10000, FATAL_GRACE_MS = 2000, SIGNALS = 3, FILES_SPARE = 128 };
+enum { ACCOUNT_WAIT_MS = 10000, FATAL_GRACE_MS = 2000, SIGNALS = 3 };
+enum { FILES_NEEDED = 64, FILES_SPARE = 128 };
 
 enum state { STARTING, RUNNING, DRAINING, CLOSING, ENDED };
 
@@ -418,16 +419,22 @@ static void announce(struct serve *s)
 			hl_log_quote(hl_str_from(c->engine.data_dir), quoted, sizeof(quoted)));
 }
 
-/* The descriptor limit bounds what may be open at once; what clients may use is theirs, the rest is for attempts. */
+static void lower(struct serve *s, const char *option, uint32_t *value, uint64_t files, uint64_t most)
+{
+	if (*value <= most)
+		return;
+	hl_log(&s->log, HL_LOG_WARN, "serve.few_files", "limit=%llu: %s is %llu instead of %u", (unsigned long long)files, option,
+			(unsigned long long)most, *value);
+	*value = (uint32_t)most;
+}
+
+/* The descriptor limit bounds what may be open at once. Clients get at most half of it, so that they cannot keep deliveries
+ * from going out; attempts get what clients leave. */
 static void bound_connections(struct serve *s, uint64_t files)
 {
-	uint64_t taken = (uint64_t)s->config->max_connections + FILES_SPARE;
-	uint64_t left = files > taken + 8 ? files - taken : 8;
-	if (s->config->engine.max_connections <= left)
-		return;
-	hl_log(&s->log, HL_LOG_WARN, "serve.few_files", "limit=%llu: delivery.max_connections is %llu instead of %u",
-			(unsigned long long)files, (unsigned long long)left, s->config->engine.max_connections);
-	s->config->engine.max_connections = (uint32_t)left;
+	uint64_t room = HL_MAX(files > FILES_SPARE ? files - FILES_SPARE : 0, files / 2);
+	lower(s, "server.max_connections", &s->config->max_connections, files, room / 2);
+	lower(s, "delivery.max_connections", &s->config->engine.max_connections, files, room - s->config->max_connections);
 }
 
 /* What went wrong with a socket, not with the store: the exit code must not send anybody looking for damage there. */
@@ -463,11 +470,16 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struc
 	struct serve *s = calloc(1, sizeof(*s));
 	struct hl_err err = { 0 };
 	uint64_t files;
+	hl_process_harden(&files);
+	if (files < FILES_NEEDED) {
+		free(s);
+		return hl_cmd_fail(HL_EXIT_FAILED, "%llu open files are allowed (RLIMIT_NOFILE); it takes %d at least",
+				(unsigned long long)files, FILES_NEEDED);
+	}
 	if (!s || uv_loop_init(&s->loop)) {
 		free(s);
 		return hl_cmd_fail(HL_EXIT_FAILED, "out of memory");
 	}
-	hl_process_harden(&files);
 	s->setup = setup;
 	s->config = config;
 	s->seed = seed;
