@@ -105,8 +105,10 @@ struct hl_idempotency {
 	struct hl_str scope;       /* e.g. "POST /v1/webhooks"; part of the key */
 	struct hl_str key;         /* 1–255 printable ASCII */
 	uint8_t fingerprint[32];   /* SHA-256 of what must be equal */
-	/* Called before the change is handed over, with the object as it will be stored; the result is copied. May be NULL:
-	 * nothing is stored as answer then. `object` is a struct hl_webhook, hl_published or hl_delivery. */
+	/* Called before the change is handed over, with the object as it will be stored; the result is copied. Called again when
+	 * the change has to be handed over anew (a publish, when a webhook of the account changed meanwhile), at the latest before
+	 * the change's callback: `data` lives as long. May be NULL: nothing is stored as answer then. `object` is a struct
+	 * hl_webhook, hl_published or hl_delivery. */
 	struct hl_str (*render)(void *data, const void *object, struct hl_str secret);
 	void *data;
 };

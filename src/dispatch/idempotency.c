@@ -20,12 +20,19 @@ int hl_idem_use_init(struct hl_dispatcher *d, struct hl_idem_use *u, uint32_t ac
 	u->account = account;
 	u->now_ms = hl_core_wall(d);
 	memcpy(u->fingerprint, idem->fingerprint, sizeof(u->fingerprint));
+	u->render = idem->render;
+	u->data = idem->data;
 	if (!copy(&u->scope, idem->scope) || !copy(&u->key, idem->key))
 		return HL_ENOMEM;
-	if (!idem->render)
+	return hl_idem_use_render(d, u, object, secret);
+}
+
+int hl_idem_use_render(struct hl_dispatcher *d, struct hl_idem_use *u, const void *object, struct hl_str secret)
+{
+	if (!u->used || !u->render)
 		return 0;
 	hl_buf_reset(&u->sealed);
-	return hl_store_seal(d->store, HL_SEAL_ANSWER, account, idem->render(idem->data, object, secret), &u->sealed);
+	return hl_store_seal(d->store, HL_SEAL_ANSWER, u->account, u->render(u->data, object, secret), &u->sealed);
 }
 
 void hl_idem_use_fini(struct hl_idem_use *u)

@@ -196,6 +196,7 @@ static void stored(struct publish *p)
 }
 
 static int match_again(struct publish *p);
+static int render_again(struct publish *p);
 
 static void answer(struct publish *p, int status)
 {
@@ -229,6 +230,8 @@ static void done(struct hl_command *c, int status)
 	struct hl_dispatcher *d = p->d;
 	if (status == HL_EAGAIN && p->tries < MATCH_TRIES_MAX) {
 		status = match_again(p);
+		if (status == 0)
+			status = render_again(p);
 		if (status == 0) {
 			hl_commit_submit(d->commit, &p->command);
 			return;
@@ -288,6 +291,22 @@ static int match_again(struct publish *p)
 	return 0;
 }
 
+/* What the publisher will be told, and told again by its Idempotency-Key. */
+static struct hl_published promise(const struct publish *p)
+{
+	const struct hl_event *e = &p->event->event;
+	struct hl_published out = { .event = e->number, .n_deliveries = p->all->n, .created_at_ms = e->created_at_ms };
+	memcpy(out.event_id, e->id, sizeof(e->id));
+	return out;
+}
+
+/* After match_again: the event has another number, so another id, and perhaps other deliveries. */
+static int render_again(struct publish *p)
+{
+	struct hl_published out = promise(p);
+	return hl_idem_use_render(p->d, &p->idem, &out, HL_STR_NONE);
+}
+
 static struct publish *new_publish(struct hl_dispatcher *d, uint32_t account, const struct hl_event *e, hl_publish_cb cb,
 		void *data)
 {
@@ -311,8 +330,7 @@ static int hand_over(struct publish *p, const struct hl_idempotency *idem)
 	struct hl_event *e = &p->event->event;
 	int rc = match_again(p);
 	if (rc == 0) {
-		struct hl_published out = { .event = e->number, .n_deliveries = p->all->n, .created_at_ms = e->created_at_ms };
-		memcpy(out.event_id, e->id, sizeof(e->id));
+		struct hl_published out = promise(p);
 		rc = hl_idem_use_init(p->d, &p->idem, p->account, idem, &out, HL_STR_NONE);
 	}
 	if (rc) {

@@ -157,9 +157,57 @@ static void summary_holds_replays_too(void **state)
 	assert_int_equal(hl_event_summary(f->d, 2, event, sum), HL_ENOTFOUND);
 }
 
+/* ---- publishing ---- */
+
+struct promise {
+	int calls;
+	uint64_t event;
+	uint32_t n_deliveries;
+	char id[HL_ID_CAP];
+};
+
+static struct hl_str render(void *data, const void *object, struct hl_str secret)
+{
+	struct promise *p = data;
+	const struct hl_published *v = object;
+	(void)secret;
+	p->calls++;
+	p->event = v->event;
+	p->n_deliveries = v->n_deliveries;
+	memcpy(p->id, v->event_id, sizeof(p->id));
+	return hl_str_from(p->id);
+}
+
+/* A webhook that is made while an event is on its way gets the event, which has another number for that: the answer kept for its
+ * Idempotency-Key speaks of the event as it was stored. */
+static void the_kept_answer_is_of_what_was_stored(void **state)
+{
+	struct fx *f = *state;
+	struct promise first = { 0 };
+	struct hl_idempotency idem = { .scope = HL_STR("POST /v1/events"), .key = HL_STR("k"), .render = render, .data = &first };
+	struct hl_publish p = { .type = HL_STR("t"), .data = HL_STR("1"), .idempotency = &idem };
+	struct hl_webhook w = { .account = A, .url = HL_STR("https://b.example/") };
+	struct fx_result made = { 0 }, r[2] = { 0 };
+	fx_webhook(f, URL);
+	assert_int_equal(hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, &made, NULL), 0);
+	assert_int_equal(hl_publish(f->d, A, &p, fx_on_publish, &r[0], NULL), 0);
+	fx_pump(f);
+	assert_int_equal(made.status, 0);
+	assert_int_equal(r[0].status, 0);
+	assert_int_equal(r[0].n_deliveries, 2);
+	assert_int_equal(first.calls, 2);
+	assert_int_equal(first.event, r[0].number);
+	assert_int_equal(first.n_deliveries, 2);
+	assert_int_equal(hl_publish(f->d, A, &p, fx_on_publish, &r[1], NULL), 0);
+	fx_pump(f);
+	assert_true(r[1].replayed);
+	assert_string_equal(r[1].answer, fx_header(&f->requests[0], "webhook-id"));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { T(listing_of_events), T(one_event), T(summary_holds_replays_too) };
+	const struct CMUnitTest tests[] = { T(listing_of_events), T(one_event), T(summary_holds_replays_too),
+		T(the_kept_answer_is_of_what_was_stored) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
