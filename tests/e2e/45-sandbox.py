@@ -196,9 +196,11 @@ class Working(Folder):
         """CA file and configuration come back as other files of their name; the rules know directories, so both are read."""
         os.mkdir(self.path("etc"))
         os.mkdir(self.path("tls"))
+        os.mkdir(self.path("store"))
         first, second = (harness.make_certs(tempfile.mkdtemp(dir=self.folder)) for _ in range(2))
         ca, conf = self.path("tls", "ca.pem"), self.path("etc", "h.conf")
-        write(ca, read(first["ca"]))
+        write(self.path("store", "ca.pem"), read(first["ca"]))
+        os.symlink("../store/ca.pem", ca)
         text = "[tls]\nca_file = %s\n[egress]\nallow_hosts = localhost\n[log]\nlevel = " % ca
         write(conf, text + "info\n")
         with Receiver(tls=second["good"]) as r, self.server(settings=self.settings, args=("--config", conf)) as s:
@@ -206,11 +208,13 @@ class Working(Folder):
             w = api.webhook("https://localhost:%d/ok" % r.port, retry=[1, 1, 1])
             api.publish()
             until(lambda: api.get("/v1/webhooks/" + w["id"]).json["last_failure_at"], "a failure")
-            write(ca, read(second["ca"]))
+            write(self.path("store", "ca.pem"), read(second["ca"]))     # where the link leads
             write(conf, text + "debug\n")
             self.reload(s, "ev=serve.reloaded log_level=debug")
             api.publish()
             api.wait_deliveries("succeeded")
+            write(ca, read(second["ca"]))                               # in place of the link
+            self.reload(s, "ev=serve.reloaded log_level=debug")
             # a link into a place no rule names
             os.mkdir(self.path("elsewhere"))
             write(self.path("elsewhere", "ca.pem"), read(first["ca"]))

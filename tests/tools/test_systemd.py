@@ -47,6 +47,7 @@ grep -c 'ev=serve.reloaded log_level=debug' /out/server.log
 echo "## restart"
 before=$(main); systemctl restart hookline; fetch $url/readyz; [ "$(main)" != "$before" ] && echo changed
 echo "## watchdog"
+sleep 3; systemctl show -p NRestarts --value hookline
 kill -STOP $(main)
 n=0; while [ "$(systemctl show -p NRestarts --value hookline)" = 0 ] && [ $n -lt 150 ]; do sleep 0.1; n=$((n + 1)); done
 systemctl show -p NRestarts --value hookline
@@ -166,7 +167,7 @@ class Booted(unittest.TestCase):
             "socket": 'inactive\n{"status":"ok"}Serving on 127.0.0.1:8420\n',
             # lock.mdb and lock are of the store; no key: it came as a credential
             "key": "control.sock\ndata.mdb\nlock\nlock.mdb\n",
-            "reload": "1\n", "restart": '{"status":"ok"}changed\n', "watchdog": '1\n{"status":"ok"}',
+            "reload": "1\n", "restart": '{"status":"ok"}changed\n', "watchdog": '0\n1\n{"status":"ok"}',
             "stop": "Result=success\nExecMainStatus=0\n", "offline": "clean\n1\n", "alone": '{"status":"ok"}',
             "refused": "NRestarts=0\nExecMainStatus=3\n",
         }

@@ -74,6 +74,10 @@ static void words(void **state)
 	enum hl_log_format format;
 	assert_int_equal(hl_value_parse(HL_VALUE_LOG_FORMAT, "json", 0, 0, &format, NULL), HL_OK);
 	assert_int_equal(format, HL_LOG_FORMAT_JSON);
+	enum hl_sandbox_mode sandbox;
+	assert_int_equal(hl_value_parse(HL_VALUE_SANDBOX, "require", 0, 0, &sandbox, NULL), HL_OK);
+	assert_int_equal(sandbox, HL_SANDBOX_REQUIRE);
+	assert_int_equal(hl_value_parse(HL_VALUE_SANDBOX, "on", 0, 0, &sandbox, NULL), HL_EINVAL);
 	uint32_t mode;
 	assert_int_equal(hl_value_parse(HL_VALUE_MODE, "0660", 0, 0777, &mode, NULL), HL_OK);
 	assert_int_equal(mode, 0660);
