@@ -206,8 +206,10 @@ HL_API void hl_alerts_close(struct hl_alerts *a, hl_close_cb cb, void *data);
 struct hl_alerts_stats {
 	uint64_t items, quotes;
 	uint64_t rules_enabled;      /* of enabled accounts; those being stored as fired not any more */
+	uint64_t firing;             /* fired, and not stored yet */
 	uint64_t ticks;              /* quotes applied since start */
 	uint64_t fired;              /* events stored since start */
+	uint64_t log_bytes;          /* of quotes not yet written to their items; too many refuse further ones (HL_EBUSY) */
 	uint64_t memory_bytes;       /* of market state and index */
 };
 HL_API void hl_alerts_stats(const struct hl_alerts *a, struct hl_alerts_stats *out);

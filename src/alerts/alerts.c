@@ -193,7 +193,8 @@ void hl_alerts_stats(const struct hl_alerts *a, struct hl_alerts_stats *out)
 	*out = (struct hl_alerts_stats){
 		.items = hl_market_count(a->market), .quotes = hl_market_quotes(a->market),
 		.rules_enabled = hl_rules_count(a->rules) + hl_triggers_waiting(&a->triggers),
-		.ticks = a->ticks, .fired = a->fired,
+		.firing = hl_triggers_waiting(&a->triggers) + a->triggers.n_flights, .ticks = a->ticks, .fired = a->fired,
+		.log_bytes = a->checkpoint.log_bytes,
 		.memory_bytes = hl_market_memory_bytes(a->market) + hl_rules_memory_bytes(a->rules),
 	};
 }

@@ -85,6 +85,8 @@ static void alert_metrics(struct hl_call *c, struct hl_buf *b)
 	row(b, "hookline_market_items", "gauge", "", "Items of the market", s.items);
 	row(b, "hookline_market_quotes", "gauge", "", "Asks and bids in force", s.quotes);
 	row(b, "hookline_alerts_enabled", "gauge", "", "Alerts waiting to fire", s.rules_enabled);
+	row(b, "hookline_alerts_firing", "gauge", "", "Alerts that fired and are not stored yet", s.firing);
+	row(b, "hookline_market_log_bytes", "gauge", "", "Quotes not yet written to their items", s.log_bytes);
 	row(b, "hookline_alerts_memory_bytes", "gauge", "", "Memory of the market and its alerts", s.memory_bytes);
 }
 

@@ -24,6 +24,11 @@ class Deliveries(cs2cap.Case):
 
     # ---- what is sent ----
 
+    def test_the_recipe(self):
+        """What the requests are compared with, against vectors computed elsewhere."""
+        self.assertEqual(hex_of("k", {"headers": {"x-cs2c-timestamp": "0"}, "body": b"{}"}),
+                         "c847cd2c51e393092098d6126ed5aeb9ddbe946df3a0b7cb9e9a8a34fadb2cc7")
+
     def test_custom(self):
         url = self.url("ok")
         w, secret = self.created(url)

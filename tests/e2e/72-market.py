@@ -320,6 +320,8 @@ class Records(Market, harness.Case):
         self.assertGreater(after["hookline_alerts_memory_bytes"], 0)
         self.assertIn("hookline_alerts_fired_total", after)
         self.assertIn("hookline_alerts_enabled", after)
+        self.assertGreater(after["hookline_market_log_bytes"], before["hookline_market_log_bytes"])
+        self.assertIn("hookline_alerts_firing", after)
 
 
 class Streams(Market, harness.Case):

@@ -121,6 +121,8 @@ static void test_trigger(void **state)
 	assert_int_equal(s.fired, 2);
 	assert_int_equal(s.ticks, 2);
 	assert_int_equal(s.rules_enabled, 0);
+	assert_int_equal(s.firing, 0);
+	assert_true(s.log_bytes > 0);
 	assert_int_equal(s.items, 3);
 	assert_int_equal(s.quotes, 1);
 }

@@ -289,6 +289,7 @@ static void test_full(void **state)
 {
 	struct ax *x = *state;
 	struct hl_alert_event e;
+	struct hl_alerts_stats stats;
 	uint64_t n = rule_below_20(x), other = ax_rule(x, HL_ALERT_PRICE_BELOW, 1, 19000000, "USD");
 	price_judged(x, 1950);
 	x->f.d->store->o.fault = no_room;
@@ -302,6 +303,8 @@ static void test_full(void **state)
 	assert_int_equal(r.status, HL_EFULL);
 	fx_advance(&x->f, 60000);
 	assert_int_equal(ax_events(x), 0);
+	hl_alerts_stats(x->a, &stats);
+	assert_int_equal(stats.firing, 1);
 	x->f.d->store->o.fault = NULL;
 	fx_advance(&x->f, 10000);
 	assert_int_equal(ax_list_events(x, n, &e, 1), 1); /* with what it saw */
