@@ -51,6 +51,8 @@ void hl_connection_answered(struct hl_connection *c)
 		c->paused = false;
 	} else if (c->close_after) {
 		hl_connection_linger(c);
+		if (!c->running)
+			hl_connection_due(c); /* reading may have stopped, and what still comes must be read to be thrown away */
 	} else {
 		next_request(c);
 	}

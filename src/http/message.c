@@ -214,6 +214,7 @@ static void begin_head(struct hl_message *m)
 	parser_of(m)->data = m;
 	hl_buf_reset(&m->headers.bytes);
 	m->headers.n = 0;
+	m->method = HL_METHOD_GET; /* of the request before it might have been HEAD, and a refusal would lose its body */
 	m->target = HL_STR_NONE;
 	m->status = 0;
 	m->minor = 0;
