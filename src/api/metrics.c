@@ -178,20 +178,32 @@ static double start_time(void)
 	return known;
 }
 
+/* To count descriptors is to read a directory of them, in a crowd a long one: once a second is enough. */
+static size_t open_files(hl_ms_t now_mono_ms)
+{
+	static hl_ms_t counted_mono_ms;
+	static size_t known;
+	if (known && now_mono_ms - counted_mono_ms < 1000)
+		return known;
+	size_t n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	counted_mono_ms = now_mono_ms;
+	known = n > 3 ? n - 3 : 0; /* ., .., dir */
+	return known;
+}
+
 static void process_metrics(struct hl_call *c, struct hl_buf *b)
 {
 	struct rusage u;
 	struct rlimit fds;
-	size_t open_fds = 0;
 	if (!getrusage(RUSAGE_SELF, &u))
 		one(b, "process_cpu_seconds_total", "counter", "User and system CPU time",
 				(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
-	DIR *dir = opendir("/proc/self/fd");
-	while (dir && readdir(dir))
-		open_fds++;
-	if (dir)
-		closedir(dir);
-	one(b, "process_open_fds", "gauge", "Open file descriptors", open_fds > 3 ? (double)(open_fds - 3) : 0); /* ., .., dir */
+	one(b, "process_open_fds", "gauge", "Open file descriptors", (double)open_files(hl_env_mono_ms(c->api->env)));
 	if (!getrlimit(RLIMIT_NOFILE, &fds))
 		one(b, "process_max_fds", "gauge", "Limit of open file descriptors", (double)fds.rlim_cur);
 	memory_metrics(b);

@@ -22,12 +22,15 @@
 #include "base/defs.h"
 #include "base/str.h"
 #include "net/addr.h"
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 enum {
 	ARENA_MAX = 16 << 20,      /* of one request */
 	KEEP_CAP = 32768,          /* an input buffer beyond this is given back once empty */
 	PIPELINE_MARK = 65536,     /* bytes of answers not taken at which the next pipelined request is not begun */
+	UNSENT_MAX = 65536,        /* bytes the kernel keeps for a client who does not read, beyond what is on its way */
+	PIPELINE_TURN = 1,         /* pipelined requests in one turn; the others have theirs in between */
 };
 
 /* Where the state puts it: among those with a request under way, or at the end of those who rest. */
@@ -171,7 +174,7 @@ static bool ready(const struct hl_connection *c)
 {
 	switch (c->state) {
 	case HL_CONNECTION_IDLE:
-		return hl_connection_unwritten(c) <= PIPELINE_MARK;
+		return c->n_requests < c->turn_ends_at && hl_connection_unwritten(c) <= PIPELINE_MARK;
 	case HL_CONNECTION_HEAD:
 	case HL_CONNECTION_DISCARD:
 		return true;
@@ -186,6 +189,7 @@ static bool ready(const struct hl_connection *c)
 static void run(struct hl_connection *c, struct hl_str *in)
 {
 	c->running = true;
+	c->turn_ends_at = c->n_requests + PIPELINE_TURN;
 	while (ready(c)) {
 		if (c->state == HL_CONNECTION_IDLE) {
 			if (in->len == 0)
@@ -198,6 +202,8 @@ static void run(struct hl_connection *c, struct hl_str *in)
 		hl_connection_step(c, step);
 	}
 	c->running = false;
+	if (c->state == HL_CONNECTION_IDLE && in->len && c->n_requests == c->turn_ends_at)
+		hl_connection_due(c);
 	if (c->state == HL_CONNECTION_BODY && c->mode != HL_BODY_NONE && c->message.expects_continue && !c->paused)
 		hl_connection_continue(c);
 }
@@ -335,6 +341,7 @@ static void serve(struct hl_connection *c)
 		if (hl_connection_live(c) && c->hub->handler.on_writable)
 			c->hub->handler.on_writable(c->hub->handler.data, &c->request);
 	}
+	c->turn_ends_at = c->n_requests + PIPELINE_TURN;
 	if (ready(c) && c->input.len) {
 		struct hl_str in = hl_buf_unread(&c->input);
 		size_t before = in.len;
@@ -422,8 +429,10 @@ void hl_connection_start(struct hl_connection *c)
 {
 	c->accepted = true;
 	c->hub->stats.accepted++;
-	if (c->stream.type == UV_TCP)
-		(void)uv_tcp_nodelay(&c->tcp, 1);
+	uv_os_fd_t fd;
+	int most = UNSENT_MAX;
+	if (c->stream.type == UV_TCP && uv_fileno((uv_handle_t *)&c->stream, &fd) == 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most)); /* nodelay is set by the listener */
 	name_peer(c);
 	after_run(c);
 }

@@ -112,6 +112,7 @@ struct hl_connection {
 	struct hl_deadline read_by, write_by;
 	struct hl_list node, due_node, rest_node;
 	uint64_t n_requests;
+	uint64_t turn_ends_at;             /* with this many requests others have their turn */
 	uint64_t armed_request;            /* read_by was set for this request and state */
 	enum hl_connection_state armed_state;
 	hl_ms_t rate_until_ms;             /* loop time until which a streamed body is paid for */
