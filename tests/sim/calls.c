@@ -324,11 +324,24 @@ void sim_recover(struct sim *m)
 	refused(c, hl_webhook_recover(m->f.d, w->account, &r, on_count, c, NULL));
 }
 
+/* Any, or with retention rather one that is about to go. */
+static const struct sim_event *any_event(struct sim *m)
+{
+	struct hl_event e;
+	const struct sim_event *any = &m->events[sim_random(m) % m->n_events];
+	if (!m->retention || sim_chance(m, 30))
+		return any;
+	for (size_t i = 0; i < m->n_events; i++)
+		if (hl_event_get(m->f.d, m->events[i].account, m->events[i].number, &e) == 0)
+			return &m->events[i];
+	return any;
+}
+
 void sim_replay(struct sim *m)
 {
 	if (m->n_events == 0 || m->f.d->numbers.delivery > SIM_ROWS_MAX)
 		return;
-	const struct sim_event *e = &m->events[sim_random(m) % m->n_events];
+	const struct sim_event *e = any_event(m);
 	const struct sim_webhook *w = sim_any_webhook(m);
 	struct hl_replay r = { .event = e->number, .webhook = w && sim_chance(m, 50) ? w->number : 0 };
 	struct call *c = begin(m, e->account, e->number);

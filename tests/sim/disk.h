@@ -37,12 +37,13 @@ bool disk_dead(void);
 /* The store is closed: decides what of the unsynced is there, forgets plan and faults. */
 void disk_settle(void);
 
-/* The disk holds so many bytes beyond what the file has now; UINT64_MAX = it never fills. */
+/* The disk holds so many bytes beyond what the file has and was given by now; UINT64_MAX = it never fills. What was given may
+ * be lost in a power cut; some megabytes are left then. */
 void disk_room(uint64_t bytes);
 
 struct disk_counts {
 	uint64_t operations, writes, syncs, sectors_lost;
-	uint64_t hash;             /* of all that was written, where and when */
+	uint64_t hash;             /* of all writes and syncs: where and how long */
 };
 const struct disk_counts *disk_counts(void);
 

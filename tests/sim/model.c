@@ -1,7 +1,7 @@
 /* What is known, and what must be so after a start. */
 #include "sim.h"
 
-#include "store/deliveries.h"
+#include "dispatch/queues.h"
 
 #include <stdlib.h>
 
@@ -132,8 +132,11 @@ void sim_learn_states(struct sim *m)
 			continue;
 		}
 		enum hl_webhook_state state = stored_state(m, w);
-		if (state != w->state)
+		if (state != w->state) {
 			m->disturbed_mono_ms = m->f.world.mono_ms;
+			w->parking_mono_ms = 0;
+			w->parked = false;
+		}
 		if (state != w->state && state == HL_WEBHOOK_ENABLED)
 			w->opened_mono_ms = m->f.world.mono_ms;
 		w->state = state;
@@ -159,8 +162,13 @@ static void compare_webhook(struct sim *m, struct sim_webhook *w)
 	enum hl_webhook_state state = there ? v.state : HL_WEBHOOK_DELETED;
 	SIM_CHECK(m, state == w->state || w->n_unsure, "webhook %u was told to be %s and is %s", w->number,
 			hl_webhook_state_name(w->state), hl_webhook_state_name(state));
+	const struct hl_queue *q = hl_queues_get(m->f.d, w->number);
+	SIM_CHECK(m, !w->parked || w->n_unsure || !q || q->state == HL_QUEUE_PARKED, "webhook %u was parked and is not any more",
+			w->number);
 	if (w->n_unsure)
 		w->secret[0] = '\0';
+	w->parked = w->parked && !w->n_unsure;
+	w->parking_mono_ms = w->parked ? m->f.world.mono_ms : 0;
 	w->n_unsure = 0;
 	w->state = state;
 	w->tokens = w->rate;

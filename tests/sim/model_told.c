@@ -62,33 +62,52 @@ void sim_on_attempt(void *fixture, const struct hl_outcome *o)
 		d->since_mono_ms = d->sent_mono_ms;
 		d->hint = d->asked;
 	}
+	w->parked |= w->parking_mono_ms && d->sent_mono_ms + o->attempt->total_ms >= w->parking_mono_ms;
 	if (o->attempt->http_status == 410) {
 		w->n_unsure -= w->n_unsure > 0;
 		sim_learn_states(m);
 	}
 }
 
+/* The webhook a line is about. */
+static struct sim_webhook *webhook_of(struct sim *m, const char *line, const char *event)
+{
+	uint64_t number;
+	const char *at = strstr(line, event);
+	if (!at || !m->f.d || hl_id_parse(m->f.d, HL_ID_WEBHOOK, hl_str_make(at + strlen(event), HL_ID_LEN), &number) != 0)
+		return NULL;
+	return sim_webhook(m, (uint32_t)number);
+}
+
+static void on_lost(struct sim *m, const char *at)
+{
+	struct sim_delivery *d = sim_delivery(m, strtoull(at, NULL, 10));
+	bool fatal = strstr(at, "EFATAL") != NULL; /* it may be stored all the same: the next start tells */
+	d->n_lost += !fatal && d->n_requests > d->n_lost + d->n_told; /* else: it was to end without a request */
+	m->webhooks[d->webhook].parking_mono_ms = 0;
+}
+
 /* No other way tells of these. */
 void sim_on_log(void *fixture, enum hl_log_level level, const char *line)
 {
-	static const char lost[] = "ev=outcome.lost delivery=", opened[] = "ev=queue.opened webhook=";
+	static const char lost[] = "ev=outcome.lost delivery=";
 	struct sim *m = fixture;
-	const char *at;
-	uint64_t number;
+	struct sim_webhook *w;
 	(void)level;
 	if (m->trace)
 		printf("%10llu %4u    %s\n", (sim_ull)m->f.world.mono_ms, m->step, line);
 	if (sim_ghost(m))
 		return;
 	sim_catch_up(m);
-	if ((at = strstr(line, lost))) {
-		struct sim_delivery *d = sim_delivery(m, strtoull(at + strlen(lost), NULL, 10));
-		bool fatal = strstr(at, "EFATAL") != NULL; /* it may be stored all the same: the next start tells */
-		d->n_lost += !fatal && d->n_requests > d->n_lost + d->n_told; /* else: it was to end without a request */
-	} else if ((at = strstr(line, opened)) && m->f.d &&
-			hl_id_parse(m->f.d, HL_ID_WEBHOOK, hl_str_make(at + strlen(opened), HL_ID_LEN), &number) == 0) {
-		sim_webhook(m, (uint32_t)number)->opened_mono_ms = m->f.world.mono_ms;
+	if (strstr(line, lost))
+		on_lost(m, strstr(line, lost) + strlen(lost));
+	if ((w = webhook_of(m, line, "ev=queue.opened webhook="))) {
+		w->opened_mono_ms = m->f.world.mono_ms;
+		w->parking_mono_ms = 0;
+		w->parked = false;
 	}
+	if ((w = webhook_of(m, line, "ev=queue.parked webhook=")))
+		w->parking_mono_ms = m->f.world.mono_ms;
 }
 
 /* ---- at every moment ---- */

@@ -48,6 +48,8 @@ struct sim_webhook {
 	char secret[HL_SECRET_CAP];      /* as told last; "" = not sure */
 	double tokens;
 	hl_ms_t tokens_mono_ms;
+	hl_ms_t parking_mono_ms;         /* its queue was parked then; 0 = it is open */
+	bool parked;                     /* … and that is stored */
 	hl_ms_t opened_mono_ms;          /* its queue, parked or held before; 0 = never since the start */
 };
 
@@ -102,9 +104,9 @@ struct sim {
 	bool crashing;                   /* what is told now never happened */
 	bool ever_open;                  /* the store was opened once: from then on it must open */
 	bool unsynced;                   /* opened again: webhooks and attempts are to be compared with the store */
+	bool memory_fails;               /* while batches are applied */
 	bool retention;                  /* old rows may go */
 	bool dropped_history;            /* some rows were deleted with their webhook */
-	unsigned max_steps;
 	struct sim_webhook webhooks[SIM_WEBHOOKS_MAX];
 	unsigned n_webhooks;
 	struct sim_delivery *deliveries; /* by number */

@@ -5,6 +5,8 @@
  * disk works, every receiver answers, nobody is paused. Then everything must end as it should. */
 #include "sim.h"
 
+#include "dispatch/queues.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,7 +32,18 @@ static void jump(struct sim *m)
 /* Others take the room on the disk, or give it back. */
 static void change_room(struct sim *m)
 {
-	disk_room(sim_chance(m, 50) ? UINT64_MAX : (uint64_t)(8 + sim_below(m, 120)) << 20);
+	disk_room(sim_chance(m, 30) ? UINT64_MAX : sim_chance(m, 50) ? 0 : (uint64_t)sim_below(m, 100) << 20);
+}
+
+/* A queue reads everything from the store again, as it does after many a trouble. */
+static void forget_windows(struct sim *m)
+{
+	const struct sim_webhook *w = sim_any_webhook(m);
+	struct hl_queue *q = w ? hl_queues_get(m->f.d, w->number) : NULL;
+	if (!q)
+		return;
+	hl_queue_drop_windows(q);
+	hl_scheduler_touch(&m->f.d->scheduler, q);
 }
 
 /* ---- ends and starts ---- */
@@ -52,8 +65,8 @@ static void open_again(struct sim *m)
 		struct hl_err err = { 0 };
 		m->unsynced = true;
 		sim_audit(m);
-		if (sim_chance(m, 10))
-			disk_plan(1 + sim_below(m, 30), sim_chance(m, 50) ? DISK_POWER_CUT : DISK_KILLED);
+		if (sim_chance(m, 10)) /* a new store is made with few operations */
+			disk_plan(1 + sim_below(m, m->ever_open ? 30 : 8), sim_chance(m, 50) ? DISK_POWER_CUT : DISK_KILLED);
 		int rc = fx_try_open(&m->f, &err);
 		if (rc == 0)
 			fx_pump(&m->f);
@@ -97,6 +110,7 @@ static void plan_end(struct sim *m)
 /* The store failed, or the process was ended in the middle of a commit. */
 static void after_fault(struct sim *m)
 {
+	SIM_CHECK(m, disk_failed() || m->memory_fails, "the store failed: %s", hl_store_death(m->f.d->store));
 	if (m->f.fatal && sim_chance(m, 50)) { /* it goes on for a while, and takes nothing more */
 		SIM_CHECK(m, hl_dispatcher_ready(m->f.d, NULL) == HL_EFATAL, "ready, but the store failed");
 		sim_publish(m, true);
@@ -125,9 +139,9 @@ static void pass_time(struct sim *m)
 	X(24, sim_publish(m, false)) X(8, sim_burst(m)) X(14, change_mood(m)) X(2, sim_create(m))         \
 	X(4, sim_set_state(m, sim_any_webhook(m), HL_WEBHOOK_PAUSED))                                     \
 	X(6, sim_set_state(m, sim_any_webhook(m), HL_WEBHOOK_ENABLED))                                    \
-	X(1, sim_delete(m)) X(1, sim_rotate(m)) X(2, sim_move(m)) X(2, sim_recover(m)) X(3, sim_replay(m)) \
+	X(1, sim_delete(m)) X(1, sim_rotate(m)) X(2, sim_move(m)) X(2, sim_recover(m)) X(4, sim_replay(m)) \
 	X(6, sim_touch_delivery(m, 0)) X(6, sim_touch_delivery(m, 1)) X(3, sim_touch_delivery(m, 2))      \
-	X(2, sim_test(m)) X(2, m->f.disk_stalled = true) X(5, m->f.disk_stalled = false) X(1, change_room(m)) \
+	X(2, sim_test(m)) X(2, m->f.disk_stalled = true) X(5, m->f.disk_stalled = false) X(2, change_room(m)) X(4, forget_windows(m)) \
 	X(1, restart(m, DISK_KILLED)) X(1, restart(m, DISK_POWER_CUT)) X(1, restart(m, DISK_FINE)) X(3, plan_end(m)) X(1, jump(m))
 
 static void step(struct sim *m)
@@ -175,7 +189,9 @@ static void set_up(struct sim *m)
 	fx_pump(&m->f);
 	squeeze(m);
 	m->f.disk_late = m->seed % 5 > 1;
-	sim_faults(m->seed % 4 == 3 ? 15 : 0, m->seed);
+	m->f.disk_takes_ms = m->seed % 5 > 2 ? 1 + sim_below(m, sim_chance(m, 50) ? 10 : 300) : 0;
+	m->memory_fails = m->seed % 4 == 3; /* a transaction that cannot begin is fatal too */
+	sim_faults(m->memory_fails ? 15 : 0, m->seed);
 }
 
 /* ---- the end ---- */
@@ -204,6 +220,7 @@ static void heal(struct sim *m)
 	for (unsigned i = 0; i < m->n_webhooks; i++)
 		sim_set_state(m, &m->webhooks[i], HL_WEBHOOK_ENABLED);
 	fx_pump(&m->f);
+	SIM_CHECK(m, hl_dispatcher_ready(m->f.d, NULL) == 0, "publishes are not accepted again");
 	hl_ms_t longest = sim_expect_success(m);
 	fx_advance(&m->f, 8 * SIM_MINUTE + (hl_ms_t)m->f.d->numbers.delivery * SIM_SECOND);
 	sim_check_drained(m);

@@ -351,6 +351,8 @@ static void copy_file(const char *from, const char *to)
 
 void fx_die(struct fx *f)
 {
+	hl_ms_t takes_ms = f->disk_takes_ms;
+	f->disk_takes_ms = f->disk_until_mono_ms = 0; /* no time passes any more */
 	drop_flights(f);
 	f->disk_stalled = false;
 	hl_engine_drain(f->d, 0, on_drained);
@@ -359,6 +361,7 @@ void fx_die(struct fx *f)
 	if (!f->drained)
 		die("the dispatcher did not drain");
 	end(f);
+	f->disk_takes_ms = takes_ms;
 }
 
 void fx_crash(struct fx *f)
@@ -386,6 +389,17 @@ void fx_fini(struct fx *f)
 
 /* ---- time ---- */
 
+/* What has taken its time is told, then the next batch begins. */
+static bool slow_disk(struct fx *f)
+{
+	if (f->world.mono_ms < f->disk_until_mono_ms)
+		return false;
+	bool told = hl_commit_tell(f->d->commit), begun = hl_commit_run(f->d->commit);
+	if (begun)
+		f->disk_until_mono_ms = f->world.mono_ms + 1 + (hl_ms_t)((fakeenv_next(&f->world) >> 20) % (uint64_t)f->disk_takes_ms);
+	return told || begun;
+}
+
 /* One batch and its callbacks; late: one of the two, both or none. */
 static bool disk(struct fx *f)
 {
@@ -393,6 +407,8 @@ static bool disk(struct fx *f)
 		return false;
 	if (!f->disk_late)
 		return hl_engine_step(f->d);
+	if (f->disk_takes_ms)
+		return slow_disk(f);
 	uint64_t dice = fakeenv_next(&f->world) >> 20;
 	if (dice % 3 > 0)
 		(void)hl_commit_run(f->d->commit);
@@ -429,6 +445,8 @@ void fx_pump(struct fx *f)
 static hl_ms_t next_moment(const struct fx *f)
 {
 	hl_ms_t at = f->d && !f->drained ? f->alarm_mono_ms : INT64_MAX;
+	if (f->d && f->disk_until_mono_ms > f->world.mono_ms && !f->disk_stalled)
+		at = HL_MIN(at, f->disk_until_mono_ms);
 	for (const struct fx_flight *p = f->flights; p; p = p->next)
 		at = HL_MIN(at, p->due_mono_ms);
 	return at;

@@ -68,6 +68,8 @@ struct fx {
 	bool soon;
 	bool disk_stalled;        /* commits wait until this is false again */
 	bool disk_late;           /* batches are told some turns after they are durable, at random: as with a storage thread */
+	hl_ms_t disk_takes_ms;    /* … at random up to so long after they began, and one after the other; 0 = no time passes */
+	hl_ms_t disk_until_mono_ms; /* the batch under way is told then */
 	/* counts */
 	uint64_t n_turns;
 	bool drained;
