@@ -195,6 +195,7 @@ static void on_refused(void *data, struct hl_request *r, unsigned status, const 
 {
 	struct hl_call *c = r->data;
 	(void)data;
+	HL_CHECK(!c->working);
 	struct hl_problem p = { .kind = HL_PROBLEM_BAD_REQUEST, .detail = hl_str_from(reason) };
 	char too_large[80];
 	if (status == 413) {

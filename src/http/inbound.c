@@ -97,6 +97,10 @@ void hl_connection_refuse_body(struct hl_connection *c, unsigned status, const c
 		return;
 	}
 	c->hub->stats.refused++;
+	if (c->requested) { /* it was at work without the body: what it answers still goes out */
+		hl_connection_move(c, HL_CONNECTION_ANSWER);
+		return;
+	}
 	if (c->answer == HL_ANSWER_STREAMED) {
 		hl_connection_abort(c);
 		return;

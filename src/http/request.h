@@ -52,7 +52,7 @@ struct hl_request_handler {
 	void (*on_writable)(void *data, struct hl_request *r);
 	/* The body cannot be had: too large (413), too slow (408), malformed (400). The handler may answer in its own
 	 * words with hl_response_send before it returns; otherwise the server does. Optional (NULL: on_abort instead).
-	 * Not called once an answer has begun. */
+	 * Not called once an answer has begun, nor after on_request (a body that was not wanted): that answer goes out. */
 	void (*on_refused)(void *data, struct hl_request *r, unsigned status, const char *reason);
 	/* The client is gone, or broke off in the middle: drop what is under way for r. No answer can be given. */
 	void (*on_abort)(void *data, struct hl_request *r);

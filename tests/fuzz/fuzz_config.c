@@ -47,6 +47,11 @@ static void again(struct hl_config *c)
 	hl_usage_config(out, c);
 	fclose(out);
 	HL_CHECK(!hl_config_init(&second, NULL));
+	if (strstr(text, "\n# longer than a line")) { /* no file can say it */
+		hl_config_fini(&second);
+		free(text);
+		return;
+	}
 	if (read_bytes(&second, hl_str_make(text, len), &err))
 		hl_panic(__FILE__, __LINE__, err.text);
 	same(c, &second);

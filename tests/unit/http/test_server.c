@@ -448,6 +448,47 @@ static void refused_client_reads_its_answer(void **state)
 	tear_down(&f);
 }
 
+/* A client that has said all it will gets its answer and then the end, although bytes of its paused body were never taken. */
+static void answer_to_a_paused_body(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct raw_client c;
+	set_up(&f);
+	f.pause_at_once = true;
+	raw_open(&c, &f.loop, &f.addr);
+	raw_send(&c, "POST /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 8\r\n\r\nab");
+	assert_true(loop_until(&f.loop, &f.has_held, 2000));
+	while (f.streamed.len < 2)
+		uv_run(&f.loop, UV_RUN_ONCE);
+	raw_send(&c, "cd"); /* kept, because nobody wants it now */
+	loop_run_for(&f.loop, 20);
+	hl_response_send(f.held, 200, NULL, 0, HL_STR("enough"));
+	raw_until(&c, "enough");
+	raw_send(&c, "efgh");
+	raw_until_end(&c);
+	assert_false(c.reset);
+	raw_close(&c);
+	tear_down(&f);
+}
+
+/* What is said of a request that was never read has its body, whatever the one before it was. */
+static void refusal_after_head(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct raw_client c;
+	set_up(&f);
+	raw_open(&c, &f.loop, &f.addr);
+	raw_send(&c, "HEAD /ok HTTP/1.1\r\nHost: h\r\n\r\nPOST /echo HTTP/1.1\r\nHost: h\r\nno field\r\n\r\n");
+	raw_until_end(&c);
+	assert_int_equal(raw_count(&c, "HTTP/1.1 200"), 1);
+	assert_int_equal(raw_count(&c, "HTTP/1.1 400"), 1);
+	assert_int_equal(raw_count(&c, "\"code\":\"bad_request\""), 1);
+	raw_close(&c);
+	tear_down(&f);
+}
+
 static void malformed_chunks(void **state)
 {
 	(void)state;
@@ -1045,6 +1086,8 @@ int main(void)
 		cmocka_unit_test(bodies_too_large),
 		cmocka_unit_test(refused_client_reads_its_answer),
 		cmocka_unit_test(malformed_chunks),
+		cmocka_unit_test(answer_to_a_paused_body),
+		cmocka_unit_test(refusal_after_head),
 		cmocka_unit_test(answered_before_the_body),
 		cmocka_unit_test(dropped_by_the_handler),
 		cmocka_unit_test(expect_continue),
