@@ -224,6 +224,8 @@ void sim_burst(struct sim *m)
 static void choose_policy(struct sim *m, struct hl_webhook *w)
 {
 	static const uint32_t windows_s[] = { 600, 3600, 4 * 3600, 12 * 3600 };
+	if (m->usual && sim_chance(m, 80))
+		return;
 	w->window_s = windows_s[sim_below(m, 4)];
 	w->retry.kind = (enum hl_retry_kind)sim_below(m, 4);
 	if (w->retry.kind == HL_RETRY_DELAYS) {
@@ -241,7 +243,7 @@ static void choose_policy(struct sim *m, struct hl_webhook *w)
 
 void sim_create(struct sim *m)
 {
-	if (m->n_webhooks == SIM_WEBHOOKS_MAX)
+	if (m->n_webhooks >= m->max_webhooks)
 		return;
 	struct sim_webhook *r = &m->webhooks[m->n_webhooks];
 	char url[64];

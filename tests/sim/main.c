@@ -2,6 +2,7 @@
  *
  *   sim --seeds N [--from M] [--jobs J]   seeds M … M + N - 1; at the first that fails: its number, and how to see it
  *   sim --seed N [--trace]                one, with everything that happens on stdout
+ *   sim --scenario [--seed N]             two days with 1,000 webhooks (scenario.c)
  *   sim … --hashes                        prints the hash of each run: two runs of one seed have the same
  *
  * Jobs are processes; job j takes the seeds that leave j when divided by J. What a job is at stands in memory shared with the
@@ -21,7 +22,7 @@ enum { JOBS_MAX = 256 };
 struct orders {
 	uint64_t from, n;
 	unsigned jobs;
-	bool trace, hashes;
+	bool trace, hashes, scenario;
 };
 
 struct progress {
@@ -34,7 +35,7 @@ static void work(const struct orders *o, unsigned job)
 {
 	for (uint64_t i = job; i < o->n; i += o->jobs) {
 		progress[job].at = o->from + i;
-		uint64_t hash = sim_run(o->from + i, o->trace);
+		uint64_t hash = (o->scenario ? sim_scenario : sim_run)(o->from + i, o->trace);
 		progress[job].done++;
 		if (o->hashes) {
 			printf("%llu %016llx\n", (unsigned long long)(o->from + i), (unsigned long long)hash);
@@ -103,7 +104,7 @@ static int run(const struct orders *o)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim --seeds N [--from M] [--jobs J] | --seed N [--trace]; --hashes\n");
+	fprintf(stderr, "usage: sim --seeds N [--from M] [--jobs J] | --seed N [--trace] | --scenario; --hashes\n");
 	return 2;
 }
 
@@ -124,6 +125,8 @@ int main(int argc, char **argv)
 		const char *a = argv[i], *v = argv[i + 1];
 		if (!strcmp(a, "--trace"))
 			o.trace = true;
+		else if (!strcmp(a, "--scenario"))
+			o.scenario = true;
 		else if (!strcmp(a, "--hashes"))
 			o.hashes = true;
 		else if (!strcmp(a, "--seeds") && number(v, &o.n))

@@ -20,6 +20,8 @@ struct sim_delivery *sim_delivery(struct sim *m, uint64_t number)
 
 struct sim_webhook *sim_webhook(struct sim *m, uint32_t number)
 {
+	if (number && number <= m->n_webhooks && m->webhooks[number - 1].number == number) /* nearly always */
+		return &m->webhooks[number - 1];
 	for (unsigned i = m->n_webhooks; i > 0; i--)
 		if (m->webhooks[i - 1].number == number)
 			return &m->webhooks[i - 1];
@@ -39,7 +41,7 @@ bool sim_learn_delivery(struct sim *m, uint64_t number, uint32_t account)
 	struct sim_webhook *w = sim_webhook(m, v.webhook);
 	SIM_CHECK(m, w->account == account, "delivery %llu: webhook of another account", (sim_ull)number);
 	d->known = true;
-	d->webhook = (uint8_t)(w - m->webhooks);
+	d->webhook = (uint16_t)(w - m->webhooks);
 	d->event = v.event;
 	d->since_mono_ms = m->f.world.mono_ms;
 	d->state = HL_DELIVERY_PENDING;

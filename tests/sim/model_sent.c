@@ -23,7 +23,7 @@ struct in_flight {
 };
 
 /* What is in flight now; what has landed is forgotten. */
-static struct in_flight look_around(struct sim *m, uint8_t webhook, uint64_t delivery, hl_ms_t now)
+static struct in_flight look_around(struct sim *m, uint16_t webhook, uint64_t delivery, hl_ms_t now)
 {
 	struct in_flight sum = { 0 };
 	size_t n = 0;
@@ -65,7 +65,7 @@ static void take_off(struct sim *m, uint64_t delivery, struct sim_webhook *w, co
 		const struct fx_request *r, const struct fx_answer *a)
 {
 	hl_ms_t took = a->hang ? r->timeout_ms : HL_MIN(a->latency_ms, (hl_ms_t)r->timeout_ms);
-	uint8_t index = (uint8_t)(w - m->webhooks);
+	uint16_t index = (uint16_t)(w - m->webhooks);
 	struct sim_flight p = { .delivery = delivery, .webhook = index, .start_mono_ms = r->mono_ms,
 		.end_mono_ms = r->mono_ms + took, .direct = !run || run->single_shot };
 	struct in_flight in = look_around(m, index, delivery, r->mono_ms);

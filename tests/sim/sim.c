@@ -18,6 +18,7 @@ void sim_init(struct sim *m, uint64_t seed, bool trace)
 	m->trace = trace;
 	m->dice = seed * 0x9e3779b97f4a7c15u + 1;
 	m->doing = "start";
+	m->max_webhooks = 40;
 	m->n_clocks = 1;
 	m->clocks[0].ahead_ms = m->f.world.wall_ms - m->f.world.mono_ms;
 	disk_attach(m->f.dir.path, sim_random(m));

@@ -27,7 +27,7 @@
 #include "faults.h"
 
 enum {
-	SIM_WEBHOOKS_MAX = 40, SIM_ACCOUNTS = 3, SIM_IDS = 8, SIM_FLIGHTS_MAX = 4096, SIM_JUMPS_MAX = 64, SIM_ROWS_MAX = 4000,
+	SIM_WEBHOOKS_MAX = 1000, SIM_ACCOUNTS = 3, SIM_IDS = 8, SIM_FLIGHTS_MAX = 4096, SIM_JUMPS_MAX = 64, SIM_ROWS_MAX = 4000,
 	SIM_SECOND = 1000, SIM_MINUTE = 60 * SIM_SECOND, SIM_HOUR = 60 * SIM_MINUTE,
 };
 
@@ -55,7 +55,7 @@ struct sim_webhook {
 
 struct sim_delivery {
 	bool known;
-	uint8_t webhook;                 /* index */
+	uint16_t webhook;                /* index */
 	uint64_t event;
 	hl_ms_t due_at_ms, since_mono_ms;/* no attempt before this, as known since then */
 	hl_ms_t expires_at_ms;           /* 0 = none */
@@ -82,7 +82,7 @@ struct sim_event {
 
 struct sim_flight {
 	uint64_t delivery;
-	uint8_t webhook;
+	uint16_t webhook;
 	bool direct, slow, retry;
 	hl_ms_t start_mono_ms, end_mono_ms;
 };
@@ -104,6 +104,8 @@ struct sim {
 	bool crashing;                   /* what is told now never happened */
 	bool ever_open;                  /* the store was opened once: from then on it must open */
 	bool unsynced;                   /* opened again: webhooks and attempts are to be compared with the store */
+	unsigned max_webhooks;           /* of this run */
+	bool usual;                      /* webhooks have mostly the usual policy */
 	bool memory_fails;               /* while batches are applied */
 	bool retention;                  /* old rows may go */
 	bool dropped_history;            /* some rows were deleted with their webhook */
@@ -199,6 +201,12 @@ struct sim_webhook *sim_any_webhook(struct sim *m);
 extern const char *const sim_types[4];
 
 /* ---- workload.c, scenario.c ---- */
+/* Opens the store as the last end left it. */
+void sim_open(struct sim *m);
+/* The process ends and starts again. */
+void sim_restart(struct sim *m, enum disk_fault end);
+/* All receivers answer, nobody is paused: everything ends, and is checked. Closes and audits; the hash of the run. */
+uint64_t sim_finish(struct sim *m);
 /* One run from its seed; a hash of all that happened in it. */
 uint64_t sim_run(uint64_t seed, bool trace);
 uint64_t sim_scenario(uint64_t seed, bool trace);
