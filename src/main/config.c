@@ -97,12 +97,20 @@ static int unknown(const char *where, struct hl_str section, struct hl_str key, 
 	return hl_err_field(err, HL_EINVAL, name, "%s: unknown option \"%s\" (hookline help options lists them)", where, name);
 }
 
+static bool is_list(enum hl_value_kind kind)
+{
+	return kind == HL_VALUE_LIST || kind == HL_VALUE_RETRY;
+}
+
 int hl_config_set(struct hl_config *c, enum hl_setting_index i, const char *value, bool append, const char *source,
 		struct hl_err *err)
 {
 	const struct hl_setting *s = &hl_settings[i];
 	struct hl_str v = hl_str_trim(hl_str_from(value));
 	char *text = NULL;
+	/* a list broken after its comma must not read as one with an empty entry */
+	while (is_list(s->kind) && hl_str_ends(v, HL_STR(",")))
+		v = hl_str_trim(hl_str_make(v.ptr, v.len - 1));
 	int n = append && c->text[i] && c->text[i][0]
 			? asprintf(&text, "%s%s%.*s", c->text[i], s->kind == HL_VALUE_TEXT ? " " : ",", HL_FMT(v))
 			: asprintf(&text, "%.*s", (int)v.len, v.len ? v.ptr : "");
@@ -187,21 +195,13 @@ static int take_value(void *data, const char *section, const char *name, const c
 		r->rc = unknown(where, hl_str_from(section), hl_str_from(name), r->err);
 		return 0;
 	}
-	bool is_list = hl_settings[i].kind == HL_VALUE_LIST || hl_settings[i].kind == HL_VALUE_RETRY ||
-			hl_settings[i].kind == HL_VALUE_TEXT;
-	bool append = r->seen[i] && r->continued && is_list;
+	bool append = r->seen[i] && r->continued && (is_list(hl_settings[i].kind) || hl_settings[i].kind == HL_VALUE_TEXT);
 	if (r->seen[i] && !append) {
 		r->rc = hl_err_field(r->err, HL_EDUPLICATE, name, "%s: %s.%s is given twice", where, section, name);
 		return 0;
 	}
 	r->seen[i] = true;
-	/* a list broken after its comma must not read as one with an empty entry */
-	char text[256];
-	struct hl_str v = hl_str_trim(hl_str_from(value));
-	if (is_list && hl_str_ends(v, HL_STR(",")))
-		v.len--;
-	snprintf(text, sizeof(text), "%.*s", HL_FMT(v));
-	r->rc = hl_config_set(r->config, (enum hl_setting_index)i, text, append, where, r->err);
+	r->rc = hl_config_set(r->config, (enum hl_setting_index)i, value, append, where, r->err);
 	return r->rc == HL_OK;
 }
 

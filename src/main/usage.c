@@ -147,20 +147,56 @@ void hl_usage_options(FILE *out)
 	}
 }
 
-/* A list as a file may hold it: in lines of at most 197 bytes, broken after commas. */
-static void print_list(FILE *out, const char *text)
+enum { LINE_WORD_MAX = 140, LINE_BREAK = 90 }; /* bytes; a line of a file may have 197 */
+
+/* The next piece of a value that stays in one line: an entry of a list, a word of a text, a whole path. */
+static struct hl_str next_piece(enum hl_value_kind kind, struct hl_str *rest)
 {
-	size_t column = 0;
+	if (kind == HL_VALUE_LIST || kind == HL_VALUE_RETRY)
+		return hl_str_trim(hl_str_split(rest, ','));
+	struct hl_str all = *rest;
+	if (kind == HL_VALUE_TEXT)
+		return hl_str_split(rest, ' ');
+	*rest = HL_STR_NONE;
+	return all;
+}
+
+static bool may_break(struct hl_str last, struct hl_str one)
+{
+	return last.len && one.len && one.ptr[0] != '#';
+}
+
+static bool fits_a_file(enum hl_value_kind kind, const char *text)
+{
+	size_t unbroken = 0; /* since the last place where a line may be broken */
+	struct hl_str last = HL_STR_NONE;
 	for (struct hl_str rest = hl_str_from(text); rest.ptr;) {
-		struct hl_str one = hl_str_trim(hl_str_split(&rest, ','));
-		if (column > 0 && column + one.len > 100) {
-			fputs(",\n    ", out);
-			column = 0;
-		} else if (column > 0) {
-			fputs(", ", out);
-		}
+		struct hl_str one = next_piece(kind, &rest);
+		bool begins = unbroken == 0 || may_break(last, one);
+		unbroken = (begins ? 0 : unbroken) + one.len + 2;
+		if (unbroken > (begins ? LINE_WORD_MAX : LINE_BREAK))
+			return false;
+		last = one;
+	}
+	return true;
+}
+
+/* As a file may hold it: lists and texts in several lines, broken where reading puts them together again
+ * (not beside another blank, nor before a '#', which would make a line a comment). */
+static void print_value(FILE *out, enum hl_value_kind kind, const char *text)
+{
+	bool list = kind == HL_VALUE_LIST || kind == HL_VALUE_RETRY;
+	size_t column = 0;
+	struct hl_str last = HL_STR_NONE;
+	for (struct hl_str rest = hl_str_from(text); rest.ptr;) {
+		struct hl_str one = next_piece(kind, &rest);
+		bool first = column == 0;
+		bool breaks = !first && may_break(last, one) && column + one.len > LINE_BREAK;
+		if (!first)
+			fprintf(out, "%s%s", list ? "," : "", breaks ? "\n    " : " ");
 		fprintf(out, "%.*s", HL_FMT(one));
-		column += one.len + 2;
+		column = (breaks ? 0 : column) + one.len + 2;
+		last = one;
 	}
 	fputc('\n', out);
 }
@@ -171,11 +207,13 @@ void hl_usage_config(FILE *out, const struct hl_config *c)
 		const struct hl_setting *s = &hl_settings[i];
 		if (section_begins(i))
 			fprintf(out, "%s[%s]\n", i ? "\n" : "", s->section);
-		fprintf(out, "# %s (%s)\n%s = ", s->help, c->source[i], s->key);
-		if (s->kind == HL_VALUE_LIST || s->kind == HL_VALUE_RETRY)
-			print_list(out, c->text[i]);
-		else
-			fprintf(out, "%s\n", c->text[i]);
+		fprintf(out, "# %s (%s)\n", s->help, c->source[i]);
+		if (fits_a_file(s->kind, c->text[i])) {
+			fprintf(out, "%s = ", s->key);
+			print_value(out, s->kind, c->text[i]);
+		} else {
+			fprintf(out, "# longer than a line of a file may be: %s can only be given in the environment or by --set\n", s->key);
+		}
 	}
 }
 

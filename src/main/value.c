@@ -118,11 +118,17 @@ static bool retry_parse(struct hl_str s, struct hl_retry *out)
 	return r.n_delays > 0;
 }
 
-static bool visible(const char *text)
+/* No control byte; and no ';' where a file would take it for the beginning of a comment, so that whatever may be set can be
+ * written into a file. */
+static bool writable(enum hl_value_kind kind, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
+	char before = ' ';
+	for (const char *p = text; *p; before = *p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return false;
+		if (*p == ';' && (before == ' ' || (before == ',' && kind == HL_VALUE_LIST)))
+			return false;
+	}
 	return true;
 }
 
@@ -210,7 +216,7 @@ int hl_value_parse(enum hl_value_kind kind, const char *text, uint64_t min, uint
 	case HL_VALUE_TEXT:
 	case HL_VALUE_PATH:
 	case HL_VALUE_LIST:
-		ok = s.len >= min && s.len <= max && visible(text);
+		ok = s.len >= min && s.len <= max && writable(kind, text);
 		if (ok)
 			*(const char **)out = kind == HL_VALUE_PATH && s.len == 0 ? NULL : text;
 		break;

@@ -238,12 +238,66 @@ static void what_is_printed_reads_back(void **state)
 	hl_config_fini(&b);
 }
 
+/* Values only the environment or --set can give, and what becomes of them in a file. */
+static void odd_values_read_back(void **state)
+{
+	(void)state;
+	static char words[4200], tier[4300], path[200] = "--/";
+	for (int i = 0; i < 500; i++)
+		strcat(words, i % 7 ? "webhook " : "a,  ");
+	snprintf(tier, sizeof(tier), "limits.tiers=quant: %s", words);
+	memset(path, 'x', sizeof(path) - 1);
+	static const struct { const char *set; int rc; } cases[] = {
+		{ "delivery.user_agent=x,", 0 }, { "delivery.user_agent=a; b", 0 }, { "delivery.user_agent=a ;b", HL_EINVAL },
+		{ "delivery.user_agent=;", HL_EINVAL }, { "delivery.user_agent=a,;b", 0 }, { "egress.allow_hosts=a,;b", HL_EINVAL },
+		{ "egress.allow_hosts=a,,", 0 }, { "egress.allow_hosts=,", 0 }, { "egress.allow_hosts=a,#b", 0 }, { tier, 0 },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct hl_config a, b;
+		struct hl_err err;
+		char *text, error[256] = "";
+		size_t n;
+		assert_int_equal(hl_config_init(&a, &err), HL_OK);
+		assert_int_equal(hl_config_read_assignment(&a, cases[i].set, &err), cases[i].rc);
+		FILE *f = open_memstream(&text, &n);
+		hl_usage_config(f, &a);
+		fclose(f);
+		if (read_text(&b, text, error))
+			fail_msg("%s: %s", cases[i].set, error);
+		for (int k = 0; k < HL_SETTING_N; k++)
+			if (hl_settings[k].kind == HL_VALUE_TEXT)
+				assert_string_equal(a.text[k], b.text[k]);
+		assert_string_equal(b.engine.allow_hosts, i == 6 ? "a" : i == 8 ? "a, #b" : "");
+		hl_config_fini(&a);
+		hl_config_fini(&b);
+		free(text);
+	}
+	/* a line of a file cannot hold it: it is told, and the rest still reads */
+	struct hl_config a, b;
+	struct hl_err err;
+	char *text, set[300];
+	size_t n;
+	snprintf(set, sizeof(set), "store.key_file=%s", path);
+	assert_int_equal(hl_config_init(&a, &err), HL_OK);
+	assert_int_equal(hl_config_read_assignment(&a, set, &err), HL_OK);
+	FILE *f = open_memstream(&text, &n);
+	hl_usage_config(f, &a);
+	fclose(f);
+	assert_non_null(strstr(text, "\n# longer than a line of a file may be: key_file can only"));
+	assert_int_equal(read_text(&b, text, NULL), HL_OK);
+	assert_null(b.engine.key_file);
+	hl_config_fini(&a);
+	hl_config_fini(&b);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_library), cmocka_unit_test(a_file_is_read), cmocka_unit_test(bad_files),
 		cmocka_unit_test(the_environment), cmocka_unit_test(flags_win_over_environment_over_file),
 		cmocka_unit_test(what_single_values_cannot_know), cmocka_unit_test(what_is_printed_reads_back),
+		cmocka_unit_test(odd_values_read_back),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
