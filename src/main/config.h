@@ -37,6 +37,9 @@
 	  "After SIGTERM requests and attempts under way may take this long to end")                                    \
 	X(server, sandbox, SANDBOX, sandbox, 0, 0, "auto",                                                              \
 	  "Keep the process to its own files by Landlock: where the kernel has it, never, or not start without it")     \
+	X(server, core_dumps, BOOL, core_dumps, 0, 1, "no",                                                             \
+	  "Whether a crash may leave a core file, and others of this user may look into the process. A core holds the "  \
+	  "sealing key, secrets and payloads")                                                                           \
 	X(store, dir, PATH, engine.data_dir, 1, 4096, "data",                                                           \
 	  "The data directory; made if missing")                                                                        \
 	X(store, max_size, SIZE, engine.store_max_bytes, 64 * HL_MIB, 16 * HL_TIB, "64GiB",                             \
@@ -137,6 +140,7 @@ struct hl_config {
 	uint32_t max_connections;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms;
 	enum hl_sandbox_mode sandbox;
+	bool core_dumps;
 	uint64_t body_max;
 	const char *event_types;
 	const char *tiers_text;

@@ -16,7 +16,7 @@
 
 enum { FILES_ENOUGH = 1 << 20 }; /* some systems say "unlimited", and the kernel's tables are sized by what we ask for */
 
-void hl_process_harden(uint64_t *out_files)
+void hl_process_harden(bool core_dumps, uint64_t *out_files)
 {
 	umask(077);
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -32,8 +32,10 @@ void hl_process_harden(uint64_t *out_files)
 		getrlimit(RLIMIT_NOFILE, &files);
 		*out_files = files.rlim_cur;
 	}
-	setrlimit(RLIMIT_CORE, &core);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (core_dumps)
+		return;
+	setrlimit(RLIMIT_CORE, &core);
 #ifndef HL_SANITIZED
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif

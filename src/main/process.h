@@ -13,10 +13,10 @@
 #define HL_SANITIZED 1
 #endif
 
-/* New files are ours alone, SIGPIPE is ignored, no core file and no ptrace (sealing key and secrets are in memory), no
+/* New files are ours alone, SIGPIPE is ignored, unless core_dumps no core file and no ptrace (sealing key and secrets are in memory), no
  * privileges from set-user-id programs, as many descriptors as the hard limit allows. *out_files: that limit. Never fails:
  * what is refused stays as it was. */
-void hl_process_harden(uint64_t *out_files);
+void hl_process_harden(bool core_dumps, uint64_t *out_files);
 /* After root has worked on a data directory that belongs to somebody else: files root made there (0600) become the
  * owner's, whose server could not open them otherwise. Nothing happens for anybody but root. */
 void hl_process_give_files(const char *dir);

@@ -411,6 +411,8 @@ static void announce(struct serve *s)
 	if (c->engine.allow_hosts[0])
 		hl_log(&s->log, HL_LOG_WARN, "serve.egress_open", "allow_hosts=%s",
 				hl_log_quote(hl_str_from(c->engine.allow_hosts), quoted, sizeof(quoted)));
+	if (c->core_dumps)
+		hl_log(&s->log, HL_LOG_WARN, "serve.core_dumps", "a crash may leave a core file, with key and secrets in it");
 	for (unsigned i = 0; i < hl_server_listeners(s->servers[0]); i++) {
 		hl_addr_format(hl_server_listener_addr(s->servers[0], i), text);
 		hl_log(&s->log, HL_LOG_INFO, "serve.listening", "address=%s", hl_log_quote(hl_str_from(text), quoted, sizeof(quoted)));
@@ -470,7 +472,7 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struc
 	struct serve *s = calloc(1, sizeof(*s));
 	struct hl_err err = { 0 };
 	uint64_t files;
-	hl_process_harden(&files);
+	hl_process_harden(config->core_dumps, &files);
 	if (files < FILES_NEEDED) {
 		free(s);
 		return hl_cmd_fail(HL_EXIT_FAILED, "%llu open files are allowed (RLIMIT_NOFILE); it takes %d at least",
