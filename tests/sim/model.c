@@ -87,7 +87,7 @@ bool sim_may_be_gone(const struct sim *m, uint64_t number)
 	hl_ms_t now = HL_MAX(m->wall_max_ms, fx_now(&m->f));
 	bool deleted = m->webhooks[d->webhook].state == HL_WEBHOOK_DELETED;
 	/* nothing is told of those that end with their webhook or their window */
-	bool ended = d->state != HL_DELIVERY_PENDING || d->hand || deleted || now >= d->until_ms;
+	bool ended = d->state != HL_DELIVERY_PENDING || d->hand || d->cancelling || deleted || now >= d->until_ms;
 	return m->dropped_history || (m->retention && ended);
 }
 
