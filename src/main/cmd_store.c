@@ -67,12 +67,23 @@ static void report(void *data, enum hl_audit_severity severity, const char *text
 	printf("%s: %s\n", severity == HL_AUDIT_DAMAGE ? "damage" : "note", text);
 }
 
-/* Without a server nobody may start one while everything is compared, hence the lock; it is asked for only once the
- * directory has turned out to hold a store. One that cannot be locked is read as if a server wrote to it. */
-static int audit(const struct hl_config *c, bool *out_live, struct hl_audit_summary *sum, struct hl_err *err)
+static void report_page(void *data, const char *text)
+{
+	uint64_t *n = data;
+	if (++*n <= HL_AUDIT_REPORTS_MAX)
+		printf("damage: %s\n", text);
+	else if (*n == HL_AUDIT_REPORTS_MAX + 1)
+		printf("note: more damage than is told here\n");
+}
+
+/* Pages first, and only if they are whole what LMDB reads from them. Without a server nobody may start one while everything is
+ * compared, hence the lock; it is asked for only once the directory has turned out to hold a store. One that cannot be locked
+ * is read as if a server wrote to it. */
+static int audit(const struct hl_config *c, bool *out_live, struct hl_audit_summary *sum, uint64_t *out_pages, struct hl_err *err)
 {
 	const struct hl_store_options so = {
 		.dir = c->engine.data_dir, .max_bytes = c->engine.store_max_bytes, .key_file = c->engine.key_file, .read_only = true,
+		.damage = report_page, .damage_data = out_pages,
 	};
 	struct hl_store *store;
 	int rc = hl_store_open(&store, &so, err);
@@ -99,12 +110,17 @@ int hl_cmd_check(int argc, char **argv)
 		return code;
 	struct hl_err err = { 0 };
 	struct hl_audit_summary sum = { 0 };
-	/* LMDB keeps no checksums: it follows whatever its pages say, also out of the file */
-	hl_process_last_words("damage: data.mdb's pages are damaged, LMDB cannot read them\n");
+	/* LMDB keeps no checksums: it follows whatever its pages say, also out of the file, should one change meanwhile */
+	hl_process_last_words("damage: data.mdb's pages are damaged, LMDB cannot read them; restore a backup\n", HL_EXIT_FAILED);
 	bool live = false;
-	int rc = audit(&c, &live, &sum, &err);
+	uint64_t pages = 0;
+	int rc = audit(&c, &live, &sum, &pages, &err);
 	hl_process_give_files(c.engine.data_dir);
 	hl_config_fini(&c);
+	if (rc && pages) {
+		puts("damaged");
+		return hl_cmd_fail(HL_EXIT_FAILED, "%s", err.text);
+	}
 	if (rc)
 		return hl_cmd_fail_err(&err);
 	printf("events %llu, deliveries %llu (pending %llu), further attempts %llu, due %llu, index entries %llu, tail %llu\n",

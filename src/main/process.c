@@ -3,6 +3,7 @@
  * works by ptrace. */
 #include "main/process.h"
 
+#include "base/defs.h"
 #include "main/cmd.h"
 
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { FILES_SPARE = 128 /* for ourselves */ };
 enum { FILES_ENOUGH = 1 << 20 }; /* some systems say "unlimited", and the kernel's tables are sized by what we ask for */
 
 void hl_process_harden(bool core_dumps, uint64_t *out_files)
@@ -61,26 +63,48 @@ void hl_process_give_files(const char *dir)
 		closedir(d);
 }
 
+static void lower(const char *option, uint32_t *value, uint64_t files, uint64_t most, const struct hl_log *log)
+{
+	if (*value <= most)
+		return;
+	hl_log(log, HL_LOG_WARN, "serve.few_files", "limit=%llu: %s is %llu instead of %u", (unsigned long long)files, option,
+			(unsigned long long)most, *value);
+	*value = (uint32_t)most;
+}
+
+void hl_process_share_files(uint64_t files, struct hl_config *c, const struct hl_log *log)
+{
+	uint64_t room = HL_MAX(files > FILES_SPARE ? files - FILES_SPARE : 0, files / 2);
+	lower("server.max_connections", &c->max_connections, files, room / 2, log);
+	lower("delivery.max_connections", &c->engine.max_connections, files, room - c->max_connections, log);
+}
+
 #ifndef HL_SANITIZED
 static const char *last_words;
+static int last_code;
 
+/* Raised again for the default action, which SA_RESETHAND has put back: one sent from outside (systemd's watchdog sends SIGABRT)
+ * does not come again by itself. */
 static void on_crash(int number)
 {
 	(void)number;
 	(void)!write(STDERR_FILENO, last_words, strlen(last_words));
-	_exit(HL_EXIT_FAILED);
+	if (last_code)
+		_exit(last_code);
+	raise(number);
 }
 #endif
 
-void hl_process_last_words(const char *line)
+void hl_process_last_words(const char *line, int exit_code)
 {
 #ifndef HL_SANITIZED /* whose own report says more */
 	static const int numbers[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE };
 	struct sigaction action = { .sa_handler = on_crash, .sa_flags = SA_RESETHAND };
 	last_words = line;
+	last_code = exit_code;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaction(numbers[i], &action, NULL);
 #else
-	(void)line;
+	(void)line, (void)exit_code;
 #endif
 }

@@ -34,7 +34,6 @@
 #include <unistd.h>
 
 enum { ACCOUNT_WAIT_MS = 10000, FATAL_GRACE_MS = 2000, SIGNALS = 3 };
-enum { FILES_NEEDED = 64, FILES_SPARE = 128 };
 
 enum state { STARTING, RUNNING, DRAINING, CLOSING, ENDED };
 
@@ -421,24 +420,6 @@ static void announce(struct serve *s)
 			hl_log_quote(hl_str_from(c->engine.data_dir), quoted, sizeof(quoted)));
 }
 
-static void lower(struct serve *s, const char *option, uint32_t *value, uint64_t files, uint64_t most)
-{
-	if (*value <= most)
-		return;
-	hl_log(&s->log, HL_LOG_WARN, "serve.few_files", "limit=%llu: %s is %llu instead of %u", (unsigned long long)files, option,
-			(unsigned long long)most, *value);
-	*value = (uint32_t)most;
-}
-
-/* The descriptor limit bounds what may be open at once. Clients get at most half of it, so that they cannot keep deliveries
- * from going out; attempts get what clients leave. */
-static void bound_connections(struct serve *s, uint64_t files)
-{
-	uint64_t room = HL_MAX(files > FILES_SPARE ? files - FILES_SPARE : 0, files / 2);
-	lower(s, "server.max_connections", &s->config->max_connections, files, room / 2);
-	lower(s, "delivery.max_connections", &s->config->engine.max_connections, files, room - s->config->max_connections);
-}
-
 /* What went wrong with a socket, not with the store: the exit code must not send anybody looking for damage there. */
 static int socket_error(int rc, struct hl_err *err)
 {
@@ -473,10 +454,11 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struc
 	struct hl_err err = { 0 };
 	uint64_t files;
 	hl_process_harden(config->core_dumps, &files);
-	if (files < FILES_NEEDED) {
+	hl_process_last_words("hookline: crashed: a fault of the program, or damaged pages of the store (see \"hookline check\")\n", 0);
+	if (files < HL_PROCESS_FILES_LEAST) {
 		free(s);
 		return hl_cmd_fail(HL_EXIT_FAILED, "%llu open files are allowed (RLIMIT_NOFILE); it takes %d at least",
-				(unsigned long long)files, FILES_NEEDED);
+				(unsigned long long)files, HL_PROCESS_FILES_LEAST);
 	}
 	if (!s || uv_loop_init(&s->loop)) {
 		free(s);
@@ -488,7 +470,7 @@ int hl_serve(const struct hl_setup *setup, struct hl_config *config, const struc
 	hl_log_sink_init(&s->sink, STDERR_FILENO, config->log_format, getenv("JOURNAL_STREAM"), &hl_env_real);
 	hl_log_sink_attach(&s->sink, &s->loop);
 	s->log = (struct hl_log){ .level = (int)config->engine.log_level, .sink = hl_log_sink_line, .data = &s->sink };
-	bound_connections(s, files);
+	hl_process_share_files(files, config, &s->log);
 	int rc = start(s, takeover, &err);
 	if (rc) {
 		char text[300];

@@ -1,6 +1,6 @@
 /* Backup: the environment is copied through a read transaction, which needs no lock and stops nobody; the copy is
- * synced and opened once, read only, before success is told. Whatever a failure left in the destination is removed
- * again, the directory too when we made it.
+ * synced and opened once, read only and page by page, before success is told. Whatever a failure left in the destination
+ * is removed again, the directory too when we made it.
  *
  * Rekey: every sealed value is opened with the old key and sealed with the new one, and the format record names the
  * new key, all in one transaction: a crash leaves the store under one key or the other. The new key's file is made
@@ -96,12 +96,17 @@ static int write_key(const char *from, const char *to, struct hl_err *err)
 	return failed ? hl_err_errno(err, failed, "backup: %s", to) : 0;
 }
 
-/* Opens the copy as a program would. */
+static void no_report(void *data, const char *text)
+{
+	(void)data, (void)text;
+}
+
+/* Opens the copy as a program would, and looks at every page. */
 static int prove(struct backup *b, struct hl_err *err)
 {
 	char file[PATH_MAX];
 	struct hl_store *copy;
-	struct hl_store_options so = { .dir = b->o->dest, .read_only = true,
+	struct hl_store_options so = { .dir = b->o->dest, .read_only = true, .damage = no_report,
 		.key_file = b->o->with_key ? b->copy_key : b->key_file };
 	int rc = hl_store_open(&copy, &so, err);
 	if (rc)
@@ -134,7 +139,8 @@ static int copy_all(struct backup *b, struct hl_err *err)
 int hl_backup(const struct hl_backup_options *o, struct hl_err *err)
 {
 	struct backup b = { .o = o };
-	struct hl_store_options so = { .dir = o->dir, .read_only = true, .key_file = o->key_file };
+	struct hl_store_options so = { .dir = o->dir, .read_only = true, .key_file = o->key_file,
+		.damage = o->compact ? no_report : NULL }; /* compacting follows every page */
 	int rc = path_join(b.copy_key, o->dest, "key", err);
 	if (!rc && o->key_file && snprintf(b.key_file, PATH_MAX, "%s", o->key_file) >= PATH_MAX)
 		rc = hl_err_set(err, HL_EINVAL, "the path is too long");

@@ -1,4 +1,4 @@
-/* Opening and closing a store. Happy path: the directory (made when allowed), its lock, the environment, the sealing
+/* Opening and closing a store. Happy path: the directory (made when allowed), its lock, the environment and its pages, the sealing
  * key (made with a new store), the format gate, the tables. Whatever fails says what was wrong with which store, and
  * what was opened before it is closed again. A new store is written in one transaction: a crash before its commit
  * leaves an environment without tables, which counts as new. The names of what was made are synced too before it counts as
@@ -6,17 +6,21 @@
 #include "base/check.h"
 #include "base/crash.h"
 #include "base/err.h"
+#include "store/birth.h"
 #include "store/durable.h"
 #include "store/lock.h"
 #include "store/meta.h"
+#include "store/pages.h"
 #include "store/store_private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define QUOTA_DEFAULT ((uint64_t)64 << 30)
+#define LOOK_AT_ALL ((off_t)256 << 20)
 #define RESERVE_DEFAULT ((uint64_t)64 << 20)
 
 static int path_in(const struct hl_store *s, const char *name, char out[PATH_MAX], struct hl_err *err)
@@ -24,6 +28,66 @@ static int path_in(const struct hl_store *s, const char *name, char out[PATH_MAX
 	if (snprintf(out, PATH_MAX, "%s/%s", s->dir, name) >= PATH_MAX)
 		return hl_err_set(err, HL_EINVAL, "the path is too long");
 	return 0;
+}
+
+/* The key is made when the first pages are on disk: where it is, missing ones are damage. One of another place tells nothing. */
+static bool key_made(const struct hl_store *s)
+{
+	char file[PATH_MAX];
+	return !s->o.key_file && path_in(s, "key", file, NULL) == 0 && access(file, F_OK) == 0;
+}
+
+/* Before LMDB sees the file: its first pages must be right. One that nothing was ever committed to is emptied instead. */
+static int check_head(struct hl_store *s, struct hl_err *err)
+{
+	char file[PATH_MAX];
+	uint32_t page_size;
+	if (snprintf(file, sizeof(file), "%s/data.mdb", s->dir) >= (int)sizeof(file))
+		return hl_err_set(err, HL_EINVAL, "the path is too long");
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : hl_err_errno(err, errno, "data.mdb");
+	struct hl_err why = { 0 };
+	int rc = hl_pages_head(fd, &page_size, &why);
+	close(fd);
+	bool may_make = s->o.create && !s->o.read_only;
+	if (rc == HL_ECORRUPT && may_make && !key_made(s) && hl_birth_cut_off(file) && truncate(file, 0) == 0)
+		return 0;
+	if (!rc && page_size == 0 && key_made(s))
+		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup: it is empty");
+	if (!rc && page_size == 0 && !may_make)
+		return hl_err_set(err, HL_ENOTFOUND, "there is no store here");
+	if (rc && err)
+		*err = why;
+	return rc;
+}
+
+static void on_damage(void *data, const char *text)
+{
+	struct hl_store *s = data;
+	if (!s->first_damage[0])
+		snprintf(s->first_damage, sizeof(s->first_damage), "%s", text);
+	if (s->o.damage)
+		s->o.damage(s->o.damage_data, text);
+}
+
+/* Every page of a store that is read in a moment; of a larger one those that lead to others, unless the caller wants all. */
+static int check_pages(struct hl_store *s, struct hl_err *err)
+{
+	struct hl_txn txn;
+	struct stat st;
+	struct hl_pages_check c = { .fd = s->data_fd, .damage = on_damage, .data = s };
+	int rc = hl_store_begin_read(s, &txn); /* keeps a server from writing over what is looked at */
+	if (rc)
+		return hl_err_set(err, rc, "cannot begin a transaction");
+	c.txnid = hl_store_txn_number(&txn);
+	c.branches_only = !s->o.damage && fstat(c.fd, &st) == 0 && st.st_size > LOOK_AT_ALL;
+	rc = hl_pages_check(&c, err);
+	hl_store_end_read(&txn);
+	if (!rc && c.damages)
+		rc = hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup: %s%s", s->first_damage,
+				c.damages > 1 ? ", and more (\"hookline check\" tells)" : "");
+	return rc;
 }
 
 static int open_dir(struct hl_store *s, struct hl_err *err)
@@ -144,7 +208,10 @@ int hl_store_open(struct hl_store **out, const struct hl_store_options *o, struc
 		rc = hl_err_set(err, HL_EINVAL, "the path is too long");
 	rc = rc ? rc : open_dir(s, err);
 	HL_CRASH_POINT(OPEN_LOCKED);
+	rc = rc ? rc : check_head(s, err);
 	rc = rc ? rc : hl_store_env_open(s, err);
+	rc = rc ? rc : check_pages(s, err);
+	rc = rc ? rc : hl_store_check_length(s, err);
 	HL_CRASH_POINT(OPEN_MAPPED);
 	rc = rc ? rc : open_store(s, err);
 	if (!rc && (rc = hl_store_measure(s)))

@@ -11,9 +11,9 @@
 #include "base/check.h"
 #include "base/defs.h"
 #include "base/err.h"
-#include "store/birth.h"
 #include "store/store_private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <stdio.h>
@@ -401,15 +401,13 @@ static bool short_but_whole(struct hl_store *s, uint64_t size, uint64_t page_siz
 	return whole;
 }
 
-/* Makes sure that every page the environment speaks of is in the file: a read beyond its end would kill us. */
-static int check_length(struct hl_store *s, struct hl_err *err)
+int hl_store_check_length(struct hl_store *s, struct hl_err *err)
 {
 	MDB_envinfo info;
 	MDB_stat st;
 	struct stat file;
 	int rc = mdb_env_info(s->env, &info);
 	rc = rc ? rc : mdb_env_stat(s->env, &st);
-	rc = rc ? rc : mdb_env_get_fd(s->env, &s->data_fd);
 	if (rc)
 		return lmdb_err(err, rc, "data.mdb");
 	if (fstat(s->data_fd, &file))
@@ -422,15 +420,6 @@ static int check_length(struct hl_store *s, struct hl_err *err)
 	return 0;
 }
 
-/* Empties the file when it is one that nothing was ever committed to. */
-static bool drop_unborn(const struct hl_store *s)
-{
-	char file[PATH_MAX];
-	if (s->o.read_only || !s->o.create || snprintf(file, sizeof(file), "%s/data.mdb", s->dir) >= (int)sizeof(file))
-		return false;
-	return hl_birth_cut_off(file) && truncate(file, 0) == 0;
-}
-
 static int env_open(struct hl_store *s)
 {
 	MDB_envinfo info;
@@ -441,6 +430,7 @@ static int env_open(struct hl_store *s)
 	rc = rc ? rc : mdb_env_set_maxreaders(s->env, READERS_MAX);
 	rc = rc ? rc : mdb_env_set_mapsize(s->env, (size_t)map);
 	rc = rc ? rc : mdb_env_open(s->env, s->dir, flags, 0600);
+	rc = rc ? rc : mdb_env_get_fd(s->env, &s->data_fd);
 	rc = rc ? rc : mdb_env_info(s->env, &info);
 	if (!rc && info.me_last_txnid == 0 && !s->o.read_only)
 		rc = mdb_env_sync(s->env, 1); /* the first pages are whole before a third is written */
@@ -450,13 +440,12 @@ static int env_open(struct hl_store *s)
 int hl_store_env_open(struct hl_store *s, struct hl_err *err)
 {
 	int rc = env_open(s);
-	if (rc == MDB_INVALID && drop_unborn(s)) {
-		hl_store_env_close(s);
-		rc = env_open(s);
-	}
-	if (rc)
-		return lmdb_err(err, rc, "data.mdb");
-	return check_length(s, err);
+	return rc ? lmdb_err(err, rc, "data.mdb") : 0;
+}
+
+uint64_t hl_store_txn_number(const struct hl_txn *txn)
+{
+	return mdb_txn_id(txn->mdb);
 }
 
 void hl_store_env_close(struct hl_store *s)

@@ -25,6 +25,10 @@ struct hl_store_options {
 	const struct hl_env *env;     /* NULL = the real one */
 	int (*fault)(void *data, enum hl_fault at); /* tests: non-zero makes that operation fail with it. NULL = none */
 	void *fault_data;
+	/* Called for each damaged page found while opening; with it all pages are looked at, however many there are. NULL: of a
+	 * store over 256 MiB only those that lead to others. Any damage refuses the store (HL_ECORRUPT). */
+	void (*damage)(void *data, const char *text);
+	void *damage_data;
 };
 
 /* HL_ENOTFOUND, HL_EPERM, HL_ELOCKED (names the owner), HL_ECORRUPT (not LMDB), HL_EVERSION (newer, or not ours),

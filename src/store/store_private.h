@@ -19,12 +19,16 @@ struct hl_store {
 	struct hl_txn write;
 	atomic_bool dead;             /* a commit failed … */
 	char death[96];               /* … for this reason; written before */
+	char first_damage[200];       /* of a page, found while opening; "" = none */
 	struct hl_room room;
 	unsigned commits;             /* since the last measure */
 };
 
-/* Opens dir/data.mdb and checks that its pages are all there. */
+/* Opens dir/data.mdb, which must be one that LMDB may be let at. */
 HL_MUST_CHECK int hl_store_env_open(struct hl_store *s, struct hl_err *err);
+/* Makes sure that every page the environment speaks of is in the file: a read beyond its end would kill us. */
+HL_MUST_CHECK int hl_store_check_length(struct hl_store *s, struct hl_err *err);
+uint64_t hl_store_txn_number(const struct hl_txn *txn); /* LMDB's number of the snapshot */
 void hl_store_env_close(struct hl_store *s);
 /* Whether the environment holds no table at all. */
 HL_MUST_CHECK int hl_store_env_fresh(struct hl_store *s, bool *out_fresh);

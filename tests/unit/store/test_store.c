@@ -112,13 +112,18 @@ static void test_garbage_and_cut(void **state)
 static void test_cut_off_at_birth(void **state)
 {
 	struct fixture f;
-	char data[TMPDIR_PATH_CAP];
+	char data[TMPDIR_PATH_CAP], key[TMPDIR_PATH_CAP];
 	uint8_t pages[8192];
 	(void)state;
 	closed_store(&f);
 	in_dir(&f, "data.mdb", data);
 	int fd = open(data, O_RDWR);
 	assert_true(fd >= 0 && pread(fd, pages, sizeof(pages), 0) == sizeof(pages));
+	memset(pages + 144, 0, 8);
+	memset(pages + 4096 + 144, 0, 8);
+	in_dir(&f, "key", key);
+	assert_true(ftruncate(fd, SECTOR) == 0);
+	assert_int_equal(try_open(&f.o), HL_ECORRUPT); /* it has a key: there was more */
 	for (int keep = 0; keep < 3; keep++) { /* neither, the first, the second */
 		assert_true(ftruncate(fd, 0) == 0 && ftruncate(fd, keep == 1 ? 4096 : 8192) == 0);
 		if (keep)
@@ -129,8 +134,11 @@ static void test_cut_off_at_birth(void **state)
 		f.o.create = false;
 		assert_int_equal(try_open(&f.o), HL_ECORRUPT);
 		f.o.create = true;
+		assert_int_equal(try_open(&f.o), HL_ECORRUPT);
+		unlink(key);
 		assert_int_equal(try_open(&f.o), 0);
 	}
+	unlink(key);
 	assert_true(ftruncate(fd, 0) == 0 && ftruncate(fd, 8193) == 0 && pwrite(fd, pages, SECTOR, 0) == SECTOR);
 	assert_int_equal(try_open(&f.o), HL_ECORRUPT); /* there was more */
 	assert_true(ftruncate(fd, 8192) == 0 && pwrite(fd, "x", 1, 8000) == 1);
