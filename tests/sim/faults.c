@@ -47,6 +47,28 @@ bool __wrap_hl_commit_run(struct hl_commit *c)
 	return any;
 }
 
+/* ---- jobs ---- */
+
+/* Slices are cut small at random, so that jobs and index runs are met half done. */
+static uint32_t cut(uint32_t budget_us)
+{
+	return roll(2) ? budget_us : 1 + roll(200);
+}
+
+int __real_hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us, struct hl_job_result *out);
+int __wrap_hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us, struct hl_job_result *out);
+int __wrap_hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us, struct hl_job_result *out)
+{
+	return __real_hl_job_step(txn, job, now_ms, cut(budget_us), out);
+}
+
+int __real_hl_index_step(struct hl_txn *txn, struct hl_index_run *run, uint64_t min_rows, uint32_t budget_us, bool *out_done);
+int __wrap_hl_index_step(struct hl_txn *txn, struct hl_index_run *run, uint64_t min_rows, uint32_t budget_us, bool *out_done);
+int __wrap_hl_index_step(struct hl_txn *txn, struct hl_index_run *run, uint64_t min_rows, uint32_t budget_us, bool *out_done)
+{
+	return __real_hl_index_step(txn, run, min_rows, cut(budget_us), out_done);
+}
+
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
