@@ -20,7 +20,7 @@ import harness
 from harness import SANITIZED, until
 
 SECONDS = 2
-P99 = 3.0 if SANITIZED else 1.0
+P99 = 5.0 if SANITIZED else 2.0
 HEALTH = ("/livez", "/readyz", "/metrics")
 
 
