@@ -623,7 +623,9 @@ static void every_page_is_cut_from_all(void **state)
 	for (uint32_t i = 0; i < (2 * N + 2) * 2 * 4 * 3 * 2; i++) { /* a cursor, whose side, offset, limit, filter */
 		uint32_t k = i, cursor = k % (2 * N + 2);
 		bool after = (k /= 2 * N + 2) % 2;
-		struct hl_webhook_query q = { .state = -1, .page = { .offset = (k /= 2) % 4, .limit = 1 + (k /= 4) % 3 * 3 } };
+		struct hl_webhook_query q = { .state = -1 };
+		q.page.offset = (k /= 2) % 4;
+		q.page.limit = 1 + (k /= 4) % 3 * 3;
 		q.dialect = (k /= 3) % 2 ? HL_DIALECT_BITNOB : -1;
 		q.page.want_total = i % 5 == 0;
 		*(after ? &q.page.after : &q.page.before) = cursor;
