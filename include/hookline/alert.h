@@ -135,13 +135,19 @@ typedef void (*hl_alert_cb)(void *data, int status, const struct hl_err *err, co
  * A rule that is true already fires right after cb. */
 HL_API HL_MUST_CHECK int hl_alert_create(struct hl_alerts *a, const struct hl_alert *v, const struct hl_alert_gate *gate,
 		const struct hl_idempotency *idem, hl_alert_cb cb, void *data, struct hl_err *err);
-/* Many in one transaction. Those wrong in themselves are left out with their error (results[i].status != HL_OK); no
- * channel or too many enabled ones refuse the whole request. */
+/* Many in one transaction, with their idempotency record. Those wrong in themselves are left out with their error
+ * (v[i].status != HL_OK); no channel or too many enabled ones refuse the whole request. */
 struct hl_alert_batch_result { int status; struct hl_err err; struct hl_alert alert; };
-typedef void (*hl_alert_batch_cb)(void *data, int status, const struct hl_err *err, const struct hl_alert_batch_result *v,
-		size_t n);
+struct hl_alert_batch_made {       /* what idem->render is given, too */
+	const struct hl_alert_batch_result *v;
+	size_t n;
+	bool replayed;                 /* by its idempotency key: answer is set, v and n are not */
+	struct hl_str answer;
+};
+typedef void (*hl_alert_batch_cb)(void *data, int status, const struct hl_err *err, const struct hl_alert_batch_made *made);
 HL_API HL_MUST_CHECK int hl_alert_create_batch(struct hl_alerts *a, const struct hl_alert *v, size_t n,
-		const struct hl_alert_gate *gate, hl_alert_batch_cb cb, void *data, struct hl_err *err);
+		const struct hl_alert_gate *gate, const struct hl_idempotency *idem, hl_alert_batch_cb cb, void *data,
+		struct hl_err *err);
 
 enum hl_alert_field { HL_ALF_THRESHOLD = 1 << 0, HL_ALF_CURRENCY = 1 << 1, HL_ALF_ENABLED = 1 << 2 };
 /* Kind and item stay. Enabling checks the gate again; HL_ENOTFOUND. dialect -1 = whichever. */

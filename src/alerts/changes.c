@@ -131,16 +131,29 @@ int hl_alert_create(struct hl_alerts *a, const struct hl_alert *v, const struct 
 
 /* ---- batch ---- */
 
-static void answer_many(struct hl_alert_change *c, int status, struct hl_err *err)
+static struct hl_alert_batch_made show_many(struct hl_alert_change *c)
 {
-	for (size_t i = 0, row = 0; !status && i < c->n_results; i++)
+	for (size_t i = 0, row = 0; i < c->n_results; i++)
 		if (c->results[i].status == HL_OK)
 			hl_alert_view(c->a, &c->rows[row++], &c->results[i].alert);
-	c->cb.many(c->data, status, status ? err : NULL, status ? NULL : c->results, status ? 0 : c->n_results);
+	return (struct hl_alert_batch_made){ .v = c->results, .n = c->n_results };
+}
+
+static void answer_many(struct hl_alert_change *c, int status, struct hl_err *err)
+{
+	struct hl_alert_batch_made made = { .n = 0 };
+	if (status == HL_EEXIST) {
+		made.replayed = true;
+		made.answer = hl_buf_all(&c->idem.answer);
+		status = HL_OK;
+	} else if (status == HL_OK) {
+		made = show_many(c);
+	}
+	c->cb.many(c->data, status, status ? err : NULL, status ? NULL : &made);
 }
 
 int hl_alert_create_batch(struct hl_alerts *a, const struct hl_alert *v, size_t n, const struct hl_alert_gate *gate,
-		hl_alert_batch_cb cb, void *data, struct hl_err *err)
+		const struct hl_idempotency *idem, hl_alert_batch_cb cb, void *data, struct hl_err *err)
 {
 	int rc = hl_alerts_admit(a, err);
 	if (rc)
@@ -165,6 +178,10 @@ int hl_alert_create_batch(struct hl_alerts *a, const struct hl_alert *v, size_t 
 		return give_up(c, rc, err);
 	for (size_t i = 0; i < c->n; i++)
 		c->rows[i].number = a->d->numbers.alert++;
+	const struct hl_alert_batch_made shown = show_many(c);
+	rc = hl_idem_use_init(a->d, &c->idem, v[0].account, idem, &shown, HL_STR_NONE);
+	if (rc)
+		return give_up(c, rc, err);
 	c->apply = create_apply;
 	c->answer = answer_many;
 	c->cb.many = cb;

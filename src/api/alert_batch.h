@@ -12,6 +12,7 @@
 
 struct hl_alert_batch_entry {
 	int status;                  /* HL_OK: to be made, and in answer(): made */
+	bool given;                  /* to the library; alert_batch.c's */
 	struct hl_err err;           /* when status is not HL_OK */
 	struct hl_alert alert;
 };
@@ -20,6 +21,10 @@ struct hl_alert_batch {
 	struct hl_call *call;
 	/* Ends the call. status: why nothing at all was made, HL_OK = look at the entries. b is freed afterwards. */
 	void (*answer)(struct hl_alert_batch *b, int status, const struct hl_err *err);
+	/* Optional: writes the answer from the entries into call->out, before they are durable, so that it can be kept for the
+	 * request's Idempotency-Key in their transaction. */
+	void (*write)(struct hl_alert_batch *b);
+	struct hl_str kept;          /* in answer(): the one of an earlier request with the key; ptr NULL = none */
 	size_t n;
 	struct hl_alert_batch_entry v[HL_ALERT_BATCH_MAX];
 };

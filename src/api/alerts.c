@@ -157,14 +157,10 @@ static void write_entry(struct hl_jsonw *w, size_t index, const struct hl_alert_
 	hl_jsonw_object_end(w);
 }
 
-static void batch_answer(struct hl_alert_batch *b, int status, const struct hl_err *err)
+static void batch_write(struct hl_alert_batch *b)
 {
 	struct hl_call *c = b->call;
 	struct hl_jsonw w;
-	if (status) {
-		hl_call_fail(c, status, err);
-		return;
-	}
 	size_t made = hl_alert_batch_made(b);
 	hl_call_writer(c, &w);
 	hl_jsonw_object(&w);
@@ -178,7 +174,19 @@ static void batch_answer(struct hl_alert_batch *b, int status, const struct hl_e
 		write_entry(&w, i, &b->v[i]);
 	hl_jsonw_array_end(&w);
 	hl_jsonw_object_end(&w);
-	hl_call_send_held(c);
+}
+
+static void batch_answer(struct hl_alert_batch *b, int status, const struct hl_err *err)
+{
+	struct hl_call *c = b->call;
+	if (status) {
+		hl_call_fail(c, status, err);
+	} else if (b->kept.ptr) {
+		hl_call_replay(c, 200, b->kept);
+	} else {
+		batch_write(b);
+		hl_call_send(c, 200);
+	}
 }
 
 /* false: answered. */
@@ -215,7 +223,7 @@ static void create_batch(struct hl_call *c)
 		hl_call_problem_kind(c, HL_PROBLEM_NOT_IN_TIER);
 		return;
 	}
-	if (!read_list(c, &list, &n) || !hl_call_hold(c))
+	if (!read_list(c, &list, &n))
 		return;
 	struct hl_alert_batch *b = hl_alert_batch_new(c, n, batch_answer);
 	int rc = b ? hl_alert_gate_of(c, &gate) : HL_ENOMEM;
@@ -225,6 +233,7 @@ static void create_batch(struct hl_call *c)
 		hl_call_fail(c, rc, NULL);
 		return;
 	}
+	b->write = batch_write;
 	for (hl_json_each(&it, list); hl_json_next(&it); i++) {
 		struct hl_reader r = hl_call_reader(c, &b->v[i].err);
 		struct hl_alert_input in;

@@ -33,12 +33,17 @@ void ax_on_alert(void *data, int status, const struct hl_err *err, const struct 
 		r->alert = *v->alert;
 }
 
-void ax_on_batch(void *data, int status, const struct hl_err *err, const struct hl_alert_batch_result *v, size_t n)
+void ax_on_batch(void *data, int status, const struct hl_err *err, const struct hl_alert_batch_made *made)
 {
 	struct ax_result *r = data;
 	note(r, status, err);
-	r->n = n;
-	for (size_t i = 0; i < n; i++) {
+	if (status)
+		return;
+	const struct hl_alert_batch_result *v = made->v;
+	r->n = made->n;
+	r->replayed = made->replayed;
+	snprintf(r->answer, sizeof(r->answer), "%.*s", HL_FMT(made->answer));
+	for (size_t i = 0; i < made->n; i++) {
 		r->each[i].status = v[i].status;
 		r->each[i].number = v[i].status ? 0 : v[i].alert.number;
 		memcpy(r->each[i].field, v[i].err.field, sizeof(r->each[i].field));

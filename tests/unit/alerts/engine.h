@@ -37,7 +37,7 @@ struct ax_result {
 	struct { int status; uint64_t number; char field[64]; } each[HL_ALERT_BATCH_MAX];
 };
 void ax_on_alert(void *data, int status, const struct hl_err *err, const struct hl_alert_result *r);
-void ax_on_batch(void *data, int status, const struct hl_err *err, const struct hl_alert_batch_result *v, size_t n);
+void ax_on_batch(void *data, int status, const struct hl_err *err, const struct hl_alert_batch_made *made);
 void ax_on_done(void *data, int status, const struct hl_err *err);
 
 void ax_init(struct ax *x);

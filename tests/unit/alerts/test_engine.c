@@ -327,11 +327,11 @@ static void test_limit(void **state)
 	fx_pump(&x->f);
 	assert_int_equal(b.status, 0);
 	memset(&a, 0, sizeof(a));
-	assert_int_equal(hl_alert_create_batch(x->a, v, 3, &three, ax_on_batch, &a, NULL), 0);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 3, &three, NULL, ax_on_batch, &a, NULL), 0);
 	fx_pump(&x->f);
 	assert_int_equal(a.status, HL_ELIMIT); /* three more would be four */
 	memset(&a, 0, sizeof(a));
-	assert_int_equal(hl_alert_create_batch(x->a, v, 2, &three, ax_on_batch, &a, NULL), 0);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 2, &three, NULL, ax_on_batch, &a, NULL), 0);
 	fx_pump(&x->f);
 	assert_int_equal(a.status, 0);
 	assert_int_equal(a.n, 2);
@@ -344,6 +344,40 @@ static void test_limit(void **state)
 	assert_int_equal(a.status, 0);
 }
 
+static struct hl_str say_numbers(void *data, const void *object, struct hl_str secret)
+{
+	static char text[64];
+	const struct hl_alert_batch_made *made = object;
+	(void)data;
+	(void)secret;
+	snprintf(text, sizeof(text), "%d: %llu %s", (int)made->n, (unsigned long long)made->v[0].alert.number, made->v[0].alert.id);
+	return hl_str_from(text);
+}
+
+/* Rules and the record of their key are one transaction: whoever repeats the request after a crash gets them, not others. */
+static void test_batch_happens_once_per_key(void **state)
+{
+	struct ax *x = *state;
+	struct hl_idempotency idem = { .scope = HL_STR("POST /v1/alerts/batch"), .key = HL_STR("k"), .render = say_numbers };
+	struct hl_alert v[2];
+	struct ax_result r[2] = { { .called = false } };
+	char first[64];
+	for (size_t i = 0; i < 2; i++)
+		v[i] = ax_alert(HL_ALERT_PRICE_BELOW, 1, USD_20 + (int64_t)i, "USD");
+	assert_int_equal(hl_alert_create_batch(x->a, v, 2, NULL, &idem, ax_on_batch, &r[0], NULL), 0);
+	fx_pump(&x->f);
+	assert_true(r[0].status == 0 && r[0].n == 2 && !r[0].replayed);
+	struct hl_alert made = ax_get(x, r[0].each[0].number);
+	snprintf(first, sizeof(first), "2: %llu %s", (unsigned long long)made.number, made.id);
+	ax_crash(x);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 2, NULL, &idem, ax_on_batch, &r[1], NULL), 0);
+	fx_pump(&x->f);
+	assert_true(r[1].status == 0 && r[1].replayed);
+	assert_string_equal(r[1].answer, first);
+	ax_ask(x, 1, "a", 1);
+	assert_int_equal(ax_events(x), 2);
+}
+
 static void test_batch(void **state)
 {
 	struct ax *x = *state;
@@ -354,7 +388,7 @@ static void test_batch(void **state)
 		v[i] = ax_alert(HL_ALERT_PRICE_BELOW, 1, USD_20 + (int64_t)i, "USD");
 	v[1].item.item_id = 999999;
 	v[3].threshold = 0;
-	assert_int_equal(hl_alert_create_batch(x->a, v, 5, NULL, ax_on_batch, &r, NULL), 0);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 5, NULL, NULL, ax_on_batch, &r, NULL), 0);
 	fx_pump(&x->f);
 	assert_true(r.called && r.status == 0 && r.n == 5);
 	assert_int_equal(r.each[0].status, 0);
@@ -366,16 +400,16 @@ static void test_batch(void **state)
 	assert_int_equal(r.each[4].number, r.each[0].number + 2);
 	assert_int_equal(ax_get(x, r.each[4].number).threshold, USD_20 + 4);
 	memset(&r, 0, sizeof(r));
-	assert_int_equal(hl_alert_create_batch(x->a, v, 1, &none, ax_on_batch, &r, NULL), 0);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 1, &none, NULL, ax_on_batch, &r, NULL), 0);
 	fx_pump(&x->f);
 	assert_int_equal(r.status, HL_ECONFLICT);
 	memset(&r, 0, sizeof(r));
 	v[0].item.item_id = 8; /* nothing is left to store */
-	assert_int_equal(hl_alert_create_batch(x->a, v, 2, NULL, ax_on_batch, &r, NULL), 0);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 2, NULL, NULL, ax_on_batch, &r, NULL), 0);
 	fx_pump(&x->f);
 	assert_true(r.status == 0 && r.each[0].status == HL_ENOTFOUND);
-	assert_int_equal(hl_alert_create_batch(x->a, v, 0, NULL, ax_on_batch, &r, NULL), HL_EINVAL);
-	assert_int_equal(hl_alert_create_batch(x->a, v, HL_ALERT_BATCH_MAX + 1, NULL, ax_on_batch, &r, NULL), HL_EINVAL);
+	assert_int_equal(hl_alert_create_batch(x->a, v, 0, NULL, NULL, ax_on_batch, &r, NULL), HL_EINVAL);
+	assert_int_equal(hl_alert_create_batch(x->a, v, HL_ALERT_BATCH_MAX + 1, NULL, NULL, ax_on_batch, &r, NULL), HL_EINVAL);
 	ax_ask(x, 1, "a", 1);
 	assert_int_equal(ax_events(x), 3);
 }
@@ -395,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_batch_happens_once_per_key, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("alerts: engine", tests, NULL, NULL);
 }

@@ -80,7 +80,7 @@ static void batch(struct ax *x, struct ax_result *r)
 	struct hl_alert v[3];
 	for (size_t i = 0; i < 3; i++)
 		v[i] = ax_alert(HL_ALERT_PRICE_BELOW, 2, USD_20 - 2 + (int64_t)i, "USD");
-	r->status = hl_alert_create_batch(x->a, v, 3, NULL, ax_on_batch, r, NULL);
+	r->status = hl_alert_create_batch(x->a, v, 3, NULL, NULL, ax_on_batch, r, NULL);
 	r->called = r->status != 0;
 }
 
