@@ -74,12 +74,24 @@ class Delivering:
         self.laps.append(deliver_once(self.server, self.nginx, self.plan.pick(3, 4), self.connections))
         return self.laps[-1]["rate"]
 
+    def stream_lap(self):
+        """As queues and logs are fed: one connection, up to 256 events on it that have no answer yet; the server reads no more."""
+        n, before, cpu, began = self.plan.pick(80_000, 200_000), self.nginx.count(), self.server.cpu_s(), time.monotonic()
+        accepted = json.loads(rig.run([rig.OUT / "batch", self.server.port, self.server.key, n, 1, "bench.event",
+                                       rig.BODY_BYTES - 130]))["accepted"]
+        if accepted != n:
+            raise Failed(f"{n - accepted} of {n} events refused")
+        rate = n / (settled(self.nginx, before, n, 30) - began)
+        cpu = {k: round((v - cpu.get(k, 0)) / n * 1e6, 1) for k, v in self.server.cpu_s().items()}
+        self.laps.append({"delivered": n, "rate": rate, "cpu_us_per_delivery": cpu})
+        return rate
+
     def wrk(self):
         return rig.wrk(self.nginx.url, self.plan.pick(2, 3), self.body, self.connections, "/", self.headers)["rate"]
 
-    def row(self, scenario, what, yardstick, n, beside, **bounds):
+    def row(self, scenario, what, yardstick, n, beside, ours=None, **bounds):
         first = len(self.laps)
-        mine, other, ratios = alternate(n, self.lap, beside)
+        mine, other, ratios = alternate(n, ours or self.lap, beside)
         return Row(scenario, what, median(mine), "/s", yardstick, median(other), median(ratios), **bounds,
                    detail={"ratios": [round(r, 3) for r in ratios], "laps": self.laps[first:]})
 
@@ -96,14 +108,16 @@ def deliver(plan):
     d = Delivering(plan, BUSY)
     what = what.format(BUSY)
     rows.append(d.row("deliver", what, "wrk -> nginx", plan.pick(1, 3), d.wrk, goal=0.3))
+    fed = f"deliveries, fan-out 1, 1 KiB, {BUSY} connections, published over one"
     for fsync, note in (("always", "as durable"), ("everysec", "may lose a second")):
         sender = BullMQ(plan, d.nginx, fsync)
-        rows.append(d.row("deliver", what, f"BullMQ + Redis, appendfsync {fsync} ({note})", plan.pick(1, 3),
-                          sender.lap, least=5, goal=10))
+        beside = f"BullMQ + Redis, appendfsync {fsync} ({note})"
+        rows.append(d.row("deliver", fed, beside, plan.pick(1, 3), sender.lap, d.stream_lap, least=5, goal=10))
+        rows.append(d.row("deliver", what, beside, plan.pick(1, 3), sender.lap))
         sender.stop()
     sender = SyslogNg(plan, d.nginx)
-    rows.append(d.row("deliver", what, "syslog-ng http(), disk buffer (no fsync, unsigned)", plan.pick(1, 3),
-                      sender.lap, goal=2.5))
+    beside = "syslog-ng http(), disk buffer (no fsync, unsigned)"
+    rows.append(d.row("deliver", fed, beside, plan.pick(1, 3), sender.lap, d.stream_lap, goal=2.5))
     sender.stop()
     d.stop()
     return rows
