@@ -48,13 +48,23 @@ static inline struct hl_str fuzz_line(struct hl_str *in)
 	return s;
 }
 
-/* Memory of its own, exactly as long, so that a byte too many read is seen. NUL-terminated on demand only. */
+/* Memory of its own, exactly as long, so that a byte too many read is seen. */
 static inline struct hl_str fuzz_own(struct hl_str s)
 {
 	char *p = malloc(s.len ? s.len : 1);
 	HL_CHECK(p);
 	memcpy(p, s.len ? s.ptr : "", s.len);
 	return hl_str_make(p, s.len);
+}
+
+/* The same with a NUL behind it, for what takes texts of C; a NUL inside ends it. */
+static inline char *fuzz_cstr(struct hl_str s)
+{
+	char *p = malloc(s.len + 1);
+	HL_CHECK(p);
+	memcpy(p, s.len ? s.ptr : "", s.len);
+	p[s.len] = '\0';
+	return p;
 }
 
 /* The next piece of a stream that is cut at random: how long is read from `seed`, which moves on. */

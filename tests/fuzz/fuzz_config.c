@@ -66,7 +66,7 @@ static size_t lines(struct hl_str in, char *out[LINES_MAX + 1])
 	size_t n = 0;
 	while (in.len && n < LINES_MAX) {
 		struct hl_str s = fuzz_line(&in);
-		out[n++] = strndup(s.ptr, s.len);
+		out[n++] = fuzz_cstr(s);
 	}
 	out[n] = NULL;
 	return n;
@@ -107,7 +107,7 @@ static void value(struct hl_str in)
 		struct hl_retry retry;
 	} first = { .size = 0 }, second = { .size = 0 };
 	enum hl_value_kind kind = (enum hl_value_kind)(fuzz_u8(&in) % HL_VALUE_N);
-	char *text = strndup(in.ptr, in.len), out[64];
+	char *text = fuzz_cstr(in), out[64];
 	bool size = kind == HL_VALUE_SIZE;
 	uint64_t max = size ? UINT64_MAX : kind >= HL_VALUE_TEXT ? 1000 : UINT32_MAX;
 	struct hl_err err = { 0 };

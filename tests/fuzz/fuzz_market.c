@@ -123,7 +123,7 @@ static void amount(bool is_rate, struct hl_str s)
 	struct hl_json v;
 	if (is_rate) {
 		if (!hl_json_check(s, 1, &v, NULL) && v.type == HL_JSON_NUMBER && !hl_rate_parse(v.raw, &scaled)) {
-			char *whole = strndup(v.raw.ptr, v.raw.len);
+			char *whole = fuzz_cstr(v.raw);
 			double want = strtod(whole, NULL) * HL_RATE_SCALE, off = want - (double)scaled;
 			double most = 2 + 1e-12 * (want < 0 ? -want : want);
 			HL_CHECK(off < most && -off < most);

@@ -9,12 +9,17 @@ import http.client
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+
+
+# Words before every command of the program: a tool that watches it, e.g. valgrind (tools/test --valgrind).
+WRAPPER = shlex.split(os.environ.get("HOOKLINE_WRAPPER", ""))
 
 
 def clean_env(**more):
@@ -28,7 +33,7 @@ def clean_env(**more):
 def run(binary, *args, env=None, stdin=None, timeout=60, allow_root=True):
     """A command that ends: (exit code, stdout, stderr). Tests may run as root, which serve does not do unasked."""
     args = ["serve", "--allow-root", *args[1:]] if allow_root and args[:1] == ("serve",) else args
-    p = subprocess.run([binary] + list(args), capture_output=True, text=True, input=stdin, timeout=timeout,
+    p = subprocess.run(WRAPPER + [binary] + list(args), capture_output=True, text=True, input=stdin, timeout=timeout,
                        env=env or clean_env())
     return p.returncode, p.stdout, p.stderr
 
@@ -75,7 +80,8 @@ class Server:
     def start(self, wait=True, listen=("127.0.0.1:0",)):
         with open(self.logfile, "ab") as log:
             self.mark = log.tell()
-            command = [self.binary, "serve", "--allow-root", "--data", self.data] + [x for l in listen for x in ("--listen", l)] + self.args
+            command = WRAPPER + [self.binary, "serve", "--allow-root", "--data", self.data]
+            command += [x for l in listen for x in ("--listen", l)] + self.args
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                                             env=self.env, pass_fds=self.pass_fds, preexec_fn=self.preexec_fn)
         if wait:
