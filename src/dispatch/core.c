@@ -14,6 +14,10 @@ int hl_core_admit(struct hl_dispatcher *d, struct hl_err *err)
 		return hl_err_set(err, HL_ECLOSED, "the dispatcher is closing");
 	if (d->failed)
 		return hl_err_set(err, HL_EFATAL, "the store failed; restart the process");
+	if (d->behind) {
+		hl_core_soon(d); /* another try */
+		return hl_err_set(err, HL_ENOMEM, "out of memory");
+	}
 	if (hl_commit_backlog(d->commit) >= HL_COMMIT_BACKLOG_MAX || hl_commit_backlog_bytes(d->commit) >= HL_COMMIT_BYTES_MAX)
 		return hl_err_set(err, HL_EBUSY, "too much waits for the disk");
 	return 0;
@@ -31,6 +35,12 @@ void hl_core_command_done(struct hl_dispatcher *d)
 	d->n_commands--;
 	if (d->state == HL_CORE_DRAINING)
 		hl_core_soon(d);
+}
+
+void hl_core_behind(struct hl_dispatcher *d)
+{
+	d->behind = true;
+	hl_core_soon(d);
 }
 
 /* ---- generations ---- */

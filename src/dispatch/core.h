@@ -76,6 +76,7 @@ struct hl_dispatcher {
 	enum hl_core_state state;
 	enum hl_core_room room;          /* as last told */
 	bool failed;                     /* the store failed: every change is HL_EFATAL */
+	bool behind;                     /* memory did not suffice to follow what is stored: nothing is admitted until it does */
 	struct hl_settings set;
 	const struct hl_env *env;        /* the loop's */
 	struct hl_log log;
@@ -130,11 +131,14 @@ static inline hl_ms_t hl_core_store_wall(const struct hl_dispatcher *d) { return
 
 /* ---- shared errands (core.c) ---- */
 
-/* Whether a change may be taken now: HL_ECLOSED, HL_EFATAL, HL_EBUSY. */
+/* Whether a change may be taken now: HL_ECLOSED, HL_EFATAL, HL_EBUSY, HL_ENOMEM. */
 HL_MUST_CHECK int hl_core_admit(struct hl_dispatcher *d, struct hl_err *err);
 /* Counts a command so that closing waits for it; call hl_core_command_done first in its done callback. */
 void hl_core_submit(struct hl_dispatcher *d, struct hl_command *c);
 void hl_core_command_done(struct hl_dispatcher *d);
+/* Memory did not suffice to follow what is stored (a webhook, an event type, a queue): all is looked at again in the next
+ * ticks (hl_webhook_state_catch_up). */
+void hl_core_behind(struct hl_dispatcher *d);
 /* The loop's read snapshot. */
 static inline struct hl_txn *hl_core_read(struct hl_dispatcher *d) { return hl_store_read(d->store); }
 /* Runs hl_engine_tick in the next turn. */

@@ -13,6 +13,7 @@
 #include "dispatch/janitor.h"
 #include "dispatch/options.h"
 #include "dispatch/walks.h"
+#include "dispatch/webhook_state.h"
 
 #include "base/check.h"
 #include "base/crash.h"
@@ -87,12 +88,13 @@ void hl_engine_tick(struct hl_dispatcher *d)
 	}
 	if (d->state != HL_CORE_OPEN)
 		return;
+	hl_ms_t behind = hl_webhook_state_catch_up(d);
 	look_at_clock(d);
 	look_at_room(d);
 	bool more = hl_scheduler_run(&d->scheduler);
 	hl_ms_t janitor = hl_janitor_tick(d);
 	hl_ms_t guest = d->guest ? d->guest->tick(d->guest->data) : INT64_MAX;
-	d->alarm.set(d->alarm.data, HL_MIN(hl_scheduler_next(&d->scheduler), HL_MIN(janitor, guest)));
+	d->alarm.set(d->alarm.data, HL_MIN(HL_MIN(hl_scheduler_next(&d->scheduler), behind), HL_MIN(janitor, guest)));
 	if (more)
 		hl_core_soon(d);
 }

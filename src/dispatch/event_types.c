@@ -99,8 +99,10 @@ static void put_done(struct hl_command *command, int status)
 	hl_core_command_done(d);
 	for (size_t i = 0; status == 0 && i < c->n; i++) {
 		int rc = hl_catalogue_put(&d->catalogue, &c->types[i]);
-		if (rc)
+		if (rc) {
 			hl_log(&d->log, HL_LOG_ERROR, "catalogue.change_unseen", "code=%s", hl_errname(rc));
+			hl_core_behind(d);
+		}
 	}
 	if (status == 0)
 		hl_subscriptions_catalogue_changed(d->subscriptions);

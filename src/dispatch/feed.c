@@ -136,7 +136,7 @@ static bool start_webhook(void *data, const struct hl_webhook_row *row)
 	if (s->rc || pending == 0)
 		return s->rc == 0;
 	s->pending += pending;
-	if (!hl_queues_make(d, &row->w, &counts))
+	if (!hl_queues_make(d, &row->w, true))
 		s->rc = HL_ENOMEM;
 	HL_CRASH_POINT(START_WEBHOOK);
 	return s->rc == 0;

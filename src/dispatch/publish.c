@@ -154,7 +154,7 @@ static struct hl_queue *queue_for(struct hl_dispatcher *d, uint32_t webhook)
 	struct hl_webhook_row row;
 	if (!hl_webhook_row_get(hl_core_read(d), webhook, &row) || row.w.state == HL_WEBHOOK_DELETED)
 		return NULL;
-	return hl_queues_make(d, &row.w, NULL); /* it had no queue, so nothing of it was pending */
+	return hl_queues_make(d, &row.w, false); /* it had no queue, so nothing of it was pending */
 }
 
 static void enqueue(struct publish *p, uint32_t i, bool in_memory)

@@ -1,10 +1,15 @@
 /* One function for every way a webhook can change (create, update, pause, resume, disable, delete, rotate): it looks at the
- * row as stored and makes memory agree. So no path can forget a part. */
+ * row as stored and makes memory agree. So no path can forget a part.
+ *
+ * When memory does not suffice for that, the dispatcher is behind: nothing new is admitted, no generation is raised (so what was
+ * matched before does not pass either), and each tick looks at everything again, as a start does, until all of it was followed. */
 #include "dispatch/webhook_state.h"
 
 #include "dispatch/destination.h"
 #include "dispatch/queues.h"
 #include "base/crash.h"
+
+enum { CATCH_UP_MS = 1000 }; /* between two tries, when nothing else calls for a turn */
 
 static void forget_queue(struct hl_dispatcher *d, struct hl_queue *q)
 {
@@ -33,39 +38,96 @@ static void change_queue(struct hl_dispatcher *d, struct hl_queue *q, const stru
 	hl_scheduler_touch(&d->scheduler, q);
 }
 
-static bool make_queue(struct hl_dispatcher *d, const struct hl_webhook *w, const struct hl_counts *c)
+static bool make_queue(struct hl_dispatcher *d, const struct hl_webhook *w)
 {
-	struct hl_queue *q = hl_queues_make(d, w, c);
+	struct hl_queue *q = hl_queues_make(d, w, true);
 	if (q)
 		hl_scheduler_touch(&d->scheduler, q);
 	return q != NULL;
 }
 
-void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
+/* Everything but the account's generation. */
+static int follow(struct hl_dispatcher *d, uint32_t webhook, uint32_t *out_account)
 {
 	struct hl_webhook_row row;
 	struct hl_counts counts;
 	struct hl_txn *txn = hl_core_read(d);
 	struct hl_queue *q = hl_queues_get(d, webhook);
 	bool found = hl_webhook_row_get(txn, webhook, &row);
-	int rc = 0;
-	HL_CRASH_POINT(WEBHOOK_DURABLE);
+	int rc = hl_txn_status(txn);
+	*out_account = found ? row.w.account : 0;
+	if (rc)
+		return rc;
 	if (!found || row.w.state == HL_WEBHOOK_DELETED) {
 		if (found)
 			hl_subscriptions_remove(d->subscriptions, row.w.account, webhook);
 		if (q)
 			forget_queue(d, q);
-	} else {
-		hl_counts_get(txn, webhook, &counts);
-		rc = hl_subscriptions_put(d->subscriptions, &row.w);
-		if (q)
-			change_queue(d, q, &row.w, &counts);
-		else if (counts.by_state[HL_DELIVERY_PENDING] > 0) /* held ones too: their windows must end */
-			rc = make_queue(d, &row.w, &counts) ? rc : HL_ENOMEM;
+		return 0;
 	}
-	if (found && rc == 0)
-		rc = hl_core_set_generation(d, row.w.account, hl_account_generation(txn, row.w.account));
+	hl_counts_get(txn, webhook, &counts);
+	rc = hl_subscriptions_put(d->subscriptions, &row.w);
+	if (q)
+		change_queue(d, q, &row.w, &counts);
+	else if (counts.by_state[HL_DELIVERY_PENDING] > 0) /* held ones too: their windows must end */
+		rc = make_queue(d, &row.w) ? rc : HL_ENOMEM;
+	return rc;
+}
+
+void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
+{
+	uint32_t account;
+	int rc = follow(d, webhook, &account);
+	HL_CRASH_POINT(WEBHOOK_DURABLE);
+	if (rc == 0 && account && !d->behind)
+		rc = hl_core_set_generation(d, account, hl_account_generation(hl_core_read(d), account));
 	if (rc)
 		hl_log(&d->log, HL_LOG_ERROR, "webhook.change_unseen", "webhook=%u code=%s", webhook, hl_errname(rc));
+	if (rc)
+		hl_core_behind(d);
 	hl_core_soon(d);
+}
+
+/* ---- behind ---- */
+
+struct catch_up {
+	struct hl_dispatcher *d;
+	int rc;
+};
+
+static bool follow_type(void *data, const struct hl_event_type *t)
+{
+	struct catch_up *c = data;
+	c->rc = hl_catalogue_put(&c->d->catalogue, t);
+	return c->rc == 0;
+}
+
+static bool follow_one(void *data, const struct hl_webhook_row *row)
+{
+	struct catch_up *c = data;
+	uint32_t account;
+	c->rc = follow(c->d, row->w.number, &account);
+	return c->rc == 0;
+}
+
+hl_ms_t hl_webhook_state_catch_up(struct hl_dispatcher *d)
+{
+	struct catch_up c = { .d = d };
+	struct hl_totals totals;
+	uint32_t account = 0;
+	if (!d->behind)
+		return INT64_MAX;
+	struct hl_txn *txn = hl_core_read(d);
+	hl_event_type_row_each(txn, follow_type, &c);
+	hl_subscriptions_catalogue_changed(d->subscriptions);
+	if (!c.rc)
+		hl_webhook_each(txn, 0, 0, follow_one, &c);
+	c.rc = c.rc ? c.rc : hl_txn_status(txn);
+	while (!c.rc && hl_totals_next(txn, account, &account, &totals))
+		c.rc = hl_core_set_generation(d, account, totals.generation);
+	if (c.rc)
+		return hl_core_mono(d) + CATCH_UP_MS;
+	d->behind = false;
+	hl_log(&d->log, HL_LOG_WARN, "webhook.changes_seen", "memory suffices again");
+	return INT64_MAX;
 }
