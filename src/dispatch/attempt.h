@@ -25,7 +25,7 @@ struct hl_attempt_run {
 	uint64_t delivery;               /* 0 = a test: nothing is stored */
 	uint32_t webhook;
 	struct hl_due due;               /* as it waited; zero for a fresh one */
-	bool early;                      /* a probe before the delivery's own time: leaves its schedule alone */
+	bool early;                      /* a probe before the delivery's own time: no step of its schedule */
 	bool fresh;
 	bool single_shot;                /* known so before the row is read (direct ones) */
 	hl_ms_t created_at_ms;           /* of the delivery */

@@ -20,12 +20,18 @@ static void end_row(struct hl_delivery_row *row, enum hl_delivery_state state, h
 	row->next_at_ms = 0;
 }
 
+/* A probe made before the delivery's own time leaves that time alone, unless its receiver asked for another. */
+static bool keeps_its_time(const struct hl_attempt_run *run)
+{
+	return run->early && !run->judgement.hint_ms;
+}
+
 /* Pending, and may be tried again: when. */
 static void schedule(const struct hl_attempt_run *run, struct hl_delivery_row *row, hl_ms_t now_ms)
 {
 	const struct hl_policy *p = &run->destination->policy;
-	if (run->early && row->next_at_ms)
-		return; /* its own time is still to come: the entry stays as it is */
+	if (keeps_its_time(run) && row->next_at_ms)
+		return; /* the entry stays as it is */
 	struct hl_policy_state s = {
 		.expires_at_ms = row->expires_at_ms,
 		.n_attempts = row->n_scheduled,
@@ -156,8 +162,8 @@ static void requeue(struct hl_attempt_run *run)
 	struct hl_due due = {
 		.due_at_ms = row->next_at_ms, .delivery = run->delivery, .event = row->event, .why = row->wait,
 		.attempts = row->n_attempts, .expires_at_ms = row->expires_at_ms,
-		.set_at_ms = run->early ? run->due.set_at_ms : row->set_at_ms,
-		.drain_gen = run->early ? run->due.drain_gen : q->drain_gen,
+		.set_at_ms = keeps_its_time(run) ? run->due.set_at_ms : row->set_at_ms,
+		.drain_gen = keeps_its_time(run) ? run->due.drain_gen : q->drain_gen,
 	};
 	hl_map_u64_del(&d->shared.claims, run->delivery);
 	if (hl_queue_push_due(q, &due, run->early, hl_core_wall(d), hl_core_mono(d)) != 0)

@@ -135,6 +135,33 @@ static void test_hint_moves_the_next_attempt(void **state)
 	assert_in_range(f->requests[1].at_ms - f->requests[0].at_ms, 90 * SECOND, 90 * SECOND + 10);
 }
 
+/* A probe comes before the delivery's own time; the pause it is answered with counts all the same, also when the queue opens. */
+static void test_hint_to_a_probe_is_kept(void **state)
+{
+	struct fx *f = *state;
+	char id[64];
+	unsigned n = 0;
+	fx_open(f);
+	delays_webhook(f, 7200, 0);
+	fx_script(f, URL, &(struct fx_answer){ .error_class = HL_CLASS_CONNECT, .times = 5 });
+	for (int i = 0; i < 5; i++)
+		fx_publish(f, "order.created", "{}");
+	assert_int_equal(f->n_requests, 5);
+	fx_script(f, URL, &(struct fx_answer){ .status = 503, .retry_after = "900", .times = 1 });
+	fx_advance(f, 8 * SECOND); /* one probe, hours before its time */
+	assert_int_equal(f->n_requests, 6);
+	snprintf(id, sizeof(id), "%s", fx_header(&f->requests[5], "hookline-delivery-id"));
+	fx_advance(f, 890 * SECOND);
+	assert_int_equal(f->n_requests, 10); /* another one opened the queue, and the others followed */
+	for (size_t i = 6; i < f->n_requests; i++)
+		n += strcmp(fx_header(&f->requests[i], "hookline-delivery-id"), id) == 0;
+	assert_int_equal(n, 0);
+	fx_advance(f, 15 * SECOND);
+	assert_int_equal(f->n_requests, 11);
+	assert_string_equal(fx_header(&f->requests[10], "hookline-delivery-id"), id);
+	assert_in_range(f->requests[10].at_ms - f->requests[5].at_ms, 900 * SECOND, 900 * SECOND + 10);
+}
+
 static void test_clock_back_a_day_delays_by_one_interval_at_most(void **state)
 {
 	struct fx *f = *state;
@@ -487,6 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_strict_makes_49_hourly_attempts), T(test_strict_succeeds_at_its_own_time_after_thirty_hours),
 		T(test_exponential_schedule), T(test_hint_moves_the_next_attempt),
+		T(test_hint_to_a_probe_is_kept),
 		T(test_clock_back_a_day_delays_by_one_interval_at_most), T(test_clock_back_while_the_process_was_down),
 		T(test_clock_forward_three_days_means_one_late_attempt), T(test_down_past_the_window_means_one_late_attempt),
 		T(test_outage_ends_within_one_probe_interval),
