@@ -180,7 +180,8 @@ static uint64_t any_delivery(struct sim *m)
 {
 	uint64_t upto = m->f.d->numbers.delivery;
 	for (int tries = 0; upto > 1 && tries < 10; tries++) {
-		uint64_t back = sim_random(m) % (sim_chance(m, 70) && upto > 100 ? 100 : upto - 1), n = upto - 1 - back;
+		uint64_t range = sim_chance(m, 70) && upto > 100 ? 100 : upto - 1;
+		uint64_t n = upto - 1 - sim_random(m) % range;
 		if (n > 0 && sim_delivery(m, n)->known)
 			return n;
 	}
@@ -249,7 +250,9 @@ void sim_create(struct sim *m)
 	char url[64];
 	snprintf(url, sizeof(url), "https://w%u.example/0", m->n_webhooks);
 	struct hl_webhook w = { .account = any_account(m), .url = hl_str_from(url), .name = hl_str_from(url) };
-	struct hl_str filter[2] = { hl_str_from(sim_types[sim_below(m, 4)]), hl_str_from(sim_types[sim_below(m, 3)]) };
+	struct hl_str filter[2];
+	filter[0] = hl_str_from(sim_types[sim_below(m, 4)]);
+	filter[1] = hl_str_from(sim_types[sim_below(m, 3)]);
 	if (sim_chance(m, 30)) {
 		w.event_types = filter;
 		w.n_event_types = 1 + (filter[0].ptr != filter[1].ptr);

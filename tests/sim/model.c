@@ -86,7 +86,8 @@ bool sim_may_be_gone(const struct sim *m, uint64_t number)
 	const struct sim_delivery *d = &m->deliveries[number];
 	hl_ms_t now = HL_MAX(m->wall_max_ms, fx_now(&m->f));
 	bool deleted = m->webhooks[d->webhook].state == HL_WEBHOOK_DELETED;
-	/* nothing is told of those that end with their webhook or their window */
+	/* nothing is told of those that end with their webhook or their window, nor of a cancel that was durable when the process
+	 * ended and not answered yet: such a delivery has ended, and retention may take it although it was never told */
 	bool ended = d->state != HL_DELIVERY_PENDING || d->hand || d->cancelling || deleted || now >= d->until_ms;
 	return m->dropped_history || (m->retention && ended);
 }

@@ -120,6 +120,42 @@ static void report(void *data, enum hl_audit_severity severity, const char *text
 		sim_fail(m, "audit: %s", text);
 }
 
+static void check_known(struct sim *m, uint64_t n, const struct sim_delivery *d)
+{
+	struct hl_delivery_row row;
+	if (!hl_delivery_row_get(hl_core_read(m->f.d), n, &row)) {
+		SIM_CHECK(m, sim_may_be_gone(m, n), "delivery %llu is gone", (sim_ull)n);
+		return;
+	}
+	bool final = d->state == HL_DELIVERY_SUCCEEDED || d->state == HL_DELIVERY_CANCELLED;
+	SIM_CHECK(m, !final || d->hand || row.state == d->state || row.state == HL_DELIVERY_SUCCEEDED,
+			"delivery %llu was told to be %s and is %s", (sim_ull)n,
+			hl_delivery_state_name((enum hl_delivery_state)d->state),
+			hl_delivery_state_name((enum hl_delivery_state)row.state));
+	SIM_CHECK(m, row.n_attempts >= d->n_told && row.n_attempts + d->n_lost <= d->n_requests,
+			"delivery %llu: %u attempts stored, %u told, %u sent, %u lost", (sim_ull)n, row.n_attempts, d->n_told,
+			d->n_requests, d->n_lost);
+}
+
+void sim_check_stored(struct sim *m)
+{
+	struct hl_audit_options how = { .report = report, .data = m };
+	struct hl_audit_summary sum;
+	struct hl_err err = { 0 };
+	if (m->f.fatal || m->f.d->failed || m->unsynced) /* cannot be read: the next start tells */
+		return;
+	if (m->audited_writes != disk_counts()->writes) { /* else it is as it was */
+		int rc = hl_audit(m->f.d->store, &how, &sum, &err);
+		SIM_CHECK(m, rc == 0, "audit of the open store: %s %s", hl_errname(rc), err.text);
+		m->audited_writes = disk_counts()->writes;
+	}
+	for (uint64_t n = 1; n < m->cap; n++)
+		if (m->deliveries[n].known)
+			check_known(m, n, &m->deliveries[n]);
+	for (size_t i = 0; i < m->n_events; i++)
+		sim_learn_event(m, m->events[i].account, m->events[i].number, m->events[i].n);
+}
+
 void sim_audit(struct sim *m)
 {
 	struct hl_store_options o = { .dir = m->f.dir.path, .read_only = true, .env = &m->f.world.env };

@@ -193,7 +193,7 @@ bool sim_on_request(void *model, const struct fx_request *r, struct fx_answer *o
 	sim_catch_up(m);
 	SIM_CHECK(m, sscanf(r->url, "https://w%u.", &index) == 1 && index < m->n_webhooks, "a request to %s", r->url);
 	struct sim_webhook *w = &m->webhooks[index];
-	sim_choose_answer(m, w->mood, out);
+	hl_ms_t asked_ms = sim_choose_answer(m, w->mood, out);
 	if (hl_id_parse(m->f.d, HL_ID_DELIVERY, hl_str_from(fx_header(r, "hookline-delivery-id")), &n) != 0)
 		n = 0; /* a test's */
 	const struct hl_attempt_run *run = n ? hl_map_u64_get(&m->f.d->shared.claims, n) : NULL;
@@ -219,6 +219,6 @@ bool sim_on_request(void *model, const struct fx_request *r, struct fx_answer *o
 	d->n_requests++;
 	d->early = run->early;
 	d->sent_mono_ms = r->mono_ms;
-	d->asked = out->retry_after != NULL;
+	d->asked_ms = asked_ms;
 	return true;
 }

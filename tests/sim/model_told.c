@@ -21,6 +21,16 @@ static bool may_fail(const struct sim_webhook *w, const struct sim_delivery *d, 
 	       (w->hourly && v->n_attempts >= slots) || o->attempt->started_at_ms >= last;
 }
 
+/* The receiver asked for a pause, and gets it or the end of the window. A clock that jumped may have been read before. */
+static void check_hint(struct sim *m, const struct sim_webhook *w, const struct sim_delivery *d, const struct hl_delivery *v)
+{
+	if (!d->asked_ms || w->strict || d->hand || m->n_clocks > 1 || v->state != HL_DELIVERY_PENDING)
+		return;
+	hl_ms_t least = HL_MIN(d->asked_ms, v->window_until_ms - HL_POLICY_EXPIRY_LEAD_MS);
+	SIM_CHECK(m, v->next_at_ms >= least, "delivery %llu: next attempt %lld ms before its receiver wants it", (sim_ull)v->number,
+			(long long)(least - v->next_at_ms));
+}
+
 static void check_outcome(struct sim *m, const struct sim_webhook *w, const struct sim_delivery *d, const struct hl_outcome *o)
 {
 	const struct hl_delivery *v = o->delivery;
@@ -55,14 +65,15 @@ void sim_on_attempt(void *fixture, const struct hl_outcome *o)
 	if (!d->known && m->dropped_history) /* was hidden with its webhook when it was sent */
 		return;
 	check_outcome(m, w, d, o);
+	check_hint(m, w, d, o->delivery);
 	d->n_told = o->delivery->n_attempts;
 	d->told_mono_ms = m->f.world.mono_ms;
 	d->state = o->delivery->state;
-	if (!d->early || !d->told) {
+	if (!d->early || !d->told || d->asked_ms) {
 		d->told = true;
 		d->due_at_ms = o->delivery->next_at_ms;
 		d->since_mono_ms = d->sent_mono_ms;
-		d->hint = d->asked;
+		d->hint = d->asked_ms != 0;
 	}
 	w->parked |= w->parking_mono_ms && d->sent_mono_ms + o->attempt->total_ms >= w->parking_mono_ms;
 	if (o->attempt->http_status == 410) {

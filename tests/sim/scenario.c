@@ -35,8 +35,10 @@ static void network(struct sim *m, bool up)
 
 static void an_hour(struct sim *m, unsigned hour)
 {
-	for (unsigned n = 0; n < WEBHOOKS / 50; n++)
-		m->webhooks[sim_below(m, WEBHOOKS)].mood = any_mood(m);
+	for (unsigned n = 0; n < WEBHOOKS / 50; n++) {
+		enum sim_mood mood = any_mood(m);
+		m->webhooks[sim_below(m, WEBHOOKS)].mood = mood;
+	}
 	if (hour == 12 || hour == 13)
 		network(m, hour == 13);
 	if (hour == 24 || hour == 36)

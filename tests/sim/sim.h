@@ -65,7 +65,8 @@ struct sim_delivery {
 	bool hand;                       /* somebody retried it: its times are not checked any more */
 	bool cancelling;                 /* somebody cancelled it, whether they heard of it or not */
 	bool single;                     /* a new try: never repeated by itself */
-	bool asked, early;               /* the newest request: was answered with a hint, came before its time */
+	bool early;                      /* the newest request came before its time */
+	hl_ms_t asked_ms;                /* … and was answered: not before this moment; 0 = without a hint */
 	bool hint;                       /* waits for what the receiver asked for */
 	hl_ms_t sent_mono_ms, told_mono_ms; /* newest request, newest outcome */
 	uint32_t n_requests, n_told;     /* sent; attempts when last heard of */
@@ -120,6 +121,7 @@ struct sim {
 	size_t n_flights;
 	hl_ms_t disturbed_mono_ms;       /* latest jump, start, stall or change of a webhook's state */
 	hl_ms_t held_mono_ms;            /* sim_check_held looked last */
+	uint64_t audited_writes;         /* of the disk, when sim_check_stored audited the store last */
 	uint64_t n_outstanding;          /* calls not answered */
 	hl_ms_t wall_max_ms;             /* latest the clock ever showed */
 	struct { hl_ms_t mono_ms, ahead_ms; } clocks[SIM_JUMPS_MAX]; /* from when on it was how far ahead of the other clock */
@@ -133,7 +135,9 @@ _Noreturn void sim_fail(struct sim *m, const char *fmt, ...) HL_PRINTF(2, 3);
 #define SIM_CHECK(m, cond, ...) do { if (!(cond)) sim_fail(m, __VA_ARGS__); } while (0)
 typedef unsigned long long sim_ull;  /* for printing */
 
-/* Random numbers of the workload; the engine and the disk draw their own. */
+/* Random numbers of the workload; the engine and the disk draw their own. Two draws are never operands of one operator,
+ * arguments of one call or values of one initializer: compilers choose the order there, and a seed would be another run with
+ * each of them. */
 uint64_t sim_random(struct sim *m);
 static inline unsigned sim_below(struct sim *m, unsigned n) { return (unsigned)(sim_random(m) % n); }
 static inline bool sim_chance(struct sim *m, unsigned percent) { return sim_below(m, 100) < percent; }
@@ -167,11 +171,14 @@ void sim_reopened(struct sim *m);
 bool sim_on_request(void *model, const struct fx_request *r, struct fx_answer *out);
 void sim_on_attempt(void *fixture, const struct hl_outcome *o);
 void sim_on_log(void *fixture, enum hl_log_level level, const char *line);
-void sim_choose_answer(struct sim *m, enum sim_mood mood, struct fx_answer *out);
+/* Returns the moment before which the receiver wants no other attempt; 0 = it does not say. */
+hl_ms_t sim_choose_answer(struct sim *m, enum sim_mood mood, struct fx_answer *out);
 
 /* ---- checks ---- */
 /* Whatever holds at every moment. */
 void sim_check_engine(struct sim *m);
+/* The store after each step: sound in itself (its counters are what its rows add up to), and with all that was acknowledged. */
+void sim_check_stored(struct sim *m);
 /* Deliveries of webhooks that do not send end with their windows (a clock set back in between makes some wait for others). */
 void sim_check_held(struct sim *m);
 /* A while after all receivers answer: no queue is parked, and what waited while it was has been sent. */

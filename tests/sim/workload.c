@@ -65,8 +65,10 @@ void sim_open(struct sim *m)
 		struct hl_err err = { 0 };
 		m->unsynced = true;
 		sim_audit(m);
-		if (sim_chance(m, 10)) /* a new store is made with few operations */
-			disk_plan(1 + sim_below(m, m->ever_open ? 30 : 8), sim_chance(m, 50) ? DISK_POWER_CUT : DISK_KILLED);
+		if (sim_chance(m, 10)) { /* a new store is made with few operations */
+			enum disk_fault how = sim_chance(m, 50) ? DISK_POWER_CUT : DISK_KILLED;
+			disk_plan(1 + sim_below(m, m->ever_open ? 30 : 8), how);
+		}
 		int rc = fx_try_open(&m->f, &err);
 		if (rc == 0)
 			fx_pump(&m->f);
@@ -104,7 +106,8 @@ void sim_restart(struct sim *m, enum disk_fault end)
 static void plan_end(struct sim *m)
 {
 	static const enum disk_fault ends[] = { DISK_FAILS, DISK_KILLED, DISK_POWER_CUT };
-	disk_plan(1 + sim_below(m, 40), ends[sim_below(m, 3)]);
+	enum disk_fault end = ends[sim_below(m, 3)];
+	disk_plan(1 + sim_below(m, 40), end);
 }
 
 /* The store failed, or the process was ended in the middle of a commit. */
@@ -264,6 +267,7 @@ uint64_t sim_run(uint64_t seed, bool trace)
 			after_fault(m);
 		m->wall_max_ms = HL_MAX(m->wall_max_ms, fx_now(&m->f));
 		sim_check_engine(m);
+		sim_check_stored(m);
 		sim_check_held(m);
 		if (m->step % 16 == 0)
 			sim_settle_recoveries(m);
