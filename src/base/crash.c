@@ -38,6 +38,12 @@ static void read_wish(void)
 	}
 }
 
+bool hl_crash_next(enum hl_crash_point p)
+{
+	pthread_once(&once, read_wish);
+	return (int)p == wanted && atomic_load(&left) == 1;
+}
+
 void hl_crash_point(enum hl_crash_point p)
 {
 	pthread_once(&once, read_wish);

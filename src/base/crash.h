@@ -4,9 +4,11 @@
  *   HOOKLINE_CRASH_AT=commit.durable:3 hookline serve …      dies the third time it comes by
  *
  * The table is the only list of them: the test reads it too, and wants each to be reached. Its columns: name in the code,
- * name outside, in which of the test's scenes it is reached (tests/crash/scenes.py), what a crash there leaves behind. */
+ * name outside, in which of the test's scenes it is reached (tests/crash/kill/scenes.py), what a crash there leaves behind. */
 #ifndef HL_BASE_CRASH_H
 #define HL_BASE_CRASH_H
+
+#include <stdbool.h>
 
 /* clang-format off */
 #define HL_CRASH_TABLE(X) \
@@ -33,7 +35,7 @@
 	X(ANSWER_SENT,        "answer.sent",        load,   "an answer was handed to the kernel") \
 	X(ATTEMPT_BEGUN,      "attempt.begun",      load,   "a delivery is claimed, nothing is sent") \
 	X(ATTEMPT_CONNECTED,  "attempt.connected",  load,   "connected to the receiver, nothing is sent") \
-	X(WRITE_PARTIAL,      "write.partial",      load,   "the kernel took a part of a request") \
+	X(WRITE_PARTIAL,      "write.partial",      load,   "the kernel took half of a request's head") \
 	X(ATTEMPT_SENT,       "attempt.sent",       load,   "the request is on its way") \
 	X(ATTEMPT_ANSWERED,   "attempt.answered",   load,   "the answer is read and judged, not handed over") \
 	X(OUTCOME_SUBMITTED,  "outcome.submitted",  load,   "the outcome has left for the storage thread") \
@@ -88,8 +90,12 @@ enum hl_crash_point {
 /* Any thread. */
 void hl_crash_point(enum hl_crash_point p);
 #define HL_CRASH_POINT(name) hl_crash_point(HL_CRASH_##name)
+/* Whether coming by there once more is the end: for what has to be brought about first. */
+bool hl_crash_next(enum hl_crash_point p);
+#define HL_CRASH_NEXT(name) hl_crash_next(HL_CRASH_##name)
 #else
 #define HL_CRASH_POINT(name) ((void)0)
+#define HL_CRASH_NEXT(name) false
 #endif
 
 #endif
