@@ -25,7 +25,7 @@ def passes(r, name, scene):
 def random_life(r):
     """kill -9 whenever it is: sometimes before it has listened, mostly at work."""
     r.begin()
-    r.watch(r.dice.uniform(0, 0.5))
+    r.watch(r.dice.uniform(0, 0.5 * r.stretch))
     r.kill("random")
 
 
