@@ -106,7 +106,8 @@ class Case(unittest.TestCase):
         cls.ns[HOST] = Answer(a=["127.0.0.1"])
         env = clean_env(**{k: v(cls.pki) for k, v in cls.env.items()})
         cls.server = harness.Server(env=env, settings={"tls.ca_file": cls.ca_file, "egress.dns_servers": cls.ns.address,
-                                                       "egress.allow_networks": "127.0.0.0/8,::1", "delivery.timeout": "2s",
+                                                       "egress.allow_networks": "127.0.0.0/8,::1",
+                                                       "delivery.timeout": "20s" if harness.WRAPPED else "2s",
                                                        "delivery.park_after": "1000"}, loopback=False)
         cls.addClassCleanup(cls.server.__exit__)
         cls.server.start()

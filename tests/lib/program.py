@@ -26,6 +26,8 @@ def clean_env(**more):
     """The environment without what would configure Hookline by accident."""
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("HOOKLINE_", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "CREDENTIALS_"))}
+    if WRAPPER:
+        env["HOOKLINE_STORE_MAX_SIZE"] = "8GiB"      # valgrind has no room for a larger map of the store
     env.update(more)
     return env
 
