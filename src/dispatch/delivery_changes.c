@@ -56,7 +56,7 @@ static int find(const struct change *c, struct hl_txn *txn, struct hl_delivery_r
 		return absent(txn);
 	if (out->account != c->account)
 		return HL_ENOTFOUND;
-	if (!hl_webhook_row_get(txn, out->webhook, &w))
+	if (!hl_webhook_row_peek(txn, out->webhook, &w))
 		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ECONFLICT;
 	return w.w.state == HL_WEBHOOK_DELETED ? HL_ECONFLICT : 0;
 }

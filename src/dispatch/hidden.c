@@ -12,7 +12,7 @@ static void fill(struct hl_txn *txn, const struct hl_job_row *job, struct hl_hid
 	struct hl_webhook_row row;
 	*out = (struct hl_hidden_webhook){ .webhook = job->webhook, .drop = job->kind == HL_JOB_DROP_WEBHOOK,
 		.deleted_at_ms = job->created_at_ms };
-	if (hl_webhook_row_get(txn, job->webhook, &row))
+	if (hl_webhook_row_peek(txn, job->webhook, &row))
 		out->dialect = row.w.dialect;
 }
 

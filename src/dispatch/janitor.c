@@ -263,7 +263,7 @@ static void sweep_submit(struct hl_janitor *j)
 static bool sweep_begin(struct hl_janitor *j, struct hl_queue *q)
 {
 	struct hl_webhook_row row;
-	if (!hl_webhook_row_get(hl_core_read(j->d), q->webhook, &row))
+	if (!hl_webhook_row_peek(hl_core_read(j->d), q->webhook, &row))
 		return false;
 	j->sweep = (struct hl_sweep){ .d = j->d, .webhook = q->webhook, .parked = q->state == HL_QUEUE_PARKED };
 	hl_policy_init(&j->sweep.policy, &row.w, &j->d->set.policy);

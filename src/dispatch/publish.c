@@ -152,7 +152,7 @@ static struct hl_queue *queue_for(struct hl_dispatcher *d, uint32_t webhook)
 	if (q)
 		return q;
 	struct hl_webhook_row row;
-	if (!hl_webhook_row_get(hl_core_read(d), webhook, &row) || row.w.state == HL_WEBHOOK_DELETED)
+	if (!hl_webhook_row_peek(hl_core_read(d), webhook, &row) || row.w.state == HL_WEBHOOK_DELETED)
 		return NULL;
 	return hl_queues_make(d, &row.w, false); /* it had no queue, so nothing of it was pending */
 }
@@ -251,7 +251,7 @@ static int look_at_only(struct publish *p)
 	struct hl_target *t = &p->only->items[0];
 	struct hl_txn *txn = hl_core_read(p->d);
 	struct hl_webhook_row row;
-	if (!hl_webhook_row_get(txn, t->webhook, &row) || row.w.account != p->account || row.w.state == HL_WEBHOOK_DELETED)
+	if (!hl_webhook_row_peek(txn, t->webhook, &row) || row.w.account != p->account || row.w.state == HL_WEBHOOK_DELETED)
 		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
 	t->revision = row.w.revision;
 	t->dialect = (uint8_t)row.w.dialect;

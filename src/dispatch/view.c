@@ -22,7 +22,7 @@ static void webhook_part(struct hl_dispatcher *d, const struct hl_destination *x
 		return;
 	}
 	struct hl_webhook_row row;
-	if (!hl_webhook_row_get(hl_core_read(d), out->webhook, &row)) {
+	if (!hl_webhook_row_peek(hl_core_read(d), out->webhook, &row)) {
 		*policy = (struct hl_policy){ .window_s = 48 * 3600 };
 		return;
 	}

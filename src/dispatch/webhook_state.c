@@ -53,7 +53,7 @@ static int follow(struct hl_dispatcher *d, uint32_t webhook, uint32_t *out_accou
 	struct hl_counts counts;
 	struct hl_txn *txn = hl_core_read(d);
 	struct hl_queue *q = hl_queues_get(d, webhook);
-	bool found = hl_webhook_row_get(txn, webhook, &row);
+	bool found = hl_webhook_row_peek(txn, webhook, &row);
 	int rc = hl_txn_status(txn);
 	*out_account = found ? row.w.account : 0;
 	if (rc)

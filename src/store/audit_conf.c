@@ -1,5 +1,6 @@
 /* The audit of configuration and service records: webhooks with revisions and secrets, accounts, keys, servers, event
  * types, idempotency records, jobs. See audit.c for how it goes. */
+#include "store/address.h"
 #include "store/audit_private.h"
 #include "store/idem.h"
 #include <inttypes.h>
@@ -50,6 +51,8 @@ static void each_webhook(struct hl_audit_run *a, struct hl_str key, struct hl_st
 	if ((r.secret.len && !opens(a, HL_SEAL_SECRET, n, r.secret)) ||
 			(r.previous_secret.len && !opens(a, HL_SEAL_SECRET, n, r.previous_secret)))
 		hl_audit_damage(a, "webhook %" PRIu32 ": a secret does not open", n);
+	if (hl_address_open(&a->txn, &r))
+		hl_audit_damage(a, "webhook %" PRIu32 ": its URL and headers do not open", n);
 }
 
 static void each_revision(struct hl_audit_run *a, struct hl_str key, struct hl_str value)
@@ -58,6 +61,8 @@ static void each_revision(struct hl_audit_run *a, struct hl_str key, struct hl_s
 	if (key.len != 8 || hl_webhook_row_decode(value, hl_txn_arena(&a->txn), &r) || r.w.number != u32_at(key, 0) ||
 			r.w.revision != u32_at(key, 4) || r.secret.len || r.previous_secret.len)
 		hl_audit_damage(a, "a webhook revision is damaged");
+	else if (hl_address_open(&a->txn, &r))
+		hl_audit_damage(a, "webhook %" PRIu32 ": URL and headers of revision %" PRIu32 " do not open", r.w.number, r.w.revision);
 	else if (!hl_audit_webhook(a, r.w.number, &now) || now.w.revision < r.w.revision)
 		hl_audit_damage(a, "webhook %" PRIu32 ": revision %" PRIu32 " without its webhook", r.w.number, r.w.revision);
 }

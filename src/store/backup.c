@@ -167,7 +167,8 @@ struct rekey {
 	struct hl_store *store;
 	struct hl_txn *txn;
 	struct hl_seal_key key;       /* the new one */
-	struct hl_buf plain, sealed[2];
+	struct hl_buf plain, sealed[3];
+	enum hl_table table;          /* being walked */
 };
 
 /* Seals one value anew into sealed[i]; "" stays "". */
@@ -190,11 +191,12 @@ static int rekey_webhook(struct rekey *k, struct hl_str key, struct hl_str value
 	int rc = hl_webhook_row_decode(value, hl_txn_arena(k->txn), &r);
 	rc = rc ? rc : reseal(k, HL_SEAL_SECRET, r.w.number, 0, &r.secret);
 	rc = rc ? rc : reseal(k, HL_SEAL_SECRET, r.w.number, 1, &r.previous_secret);
+	rc = rc ? rc : reseal(k, HL_SEAL_ADDRESS, r.w.number, 2, &r.address);
 	if (rc)
 		return rc;
 	hl_buf_reset(&k->txn->scratch);
 	hl_webhook_row_encode(&k->txn->scratch, &r);
-	hl_txn_put_scratch(k->txn, HL_TABLE_WEBHOOK, key, false);
+	hl_txn_put_scratch(k->txn, k->table, key, false);
 	return 0;
 }
 
@@ -218,6 +220,7 @@ static int rekey_table(struct rekey *k, enum hl_table t, int (*each)(struct reke
 {
 	char last[64];
 	size_t n = 0;
+	k->table = t;
 	for (;;) {
 		struct hl_cursor c;
 		struct hl_str key = HL_STR_NONE, value = HL_STR_NONE;
@@ -247,6 +250,7 @@ static int rekey_all(struct rekey *k, struct hl_err *err)
 	if (rc)
 		return hl_err_set(err, rc, "rekey: cannot begin a transaction");
 	rc = rekey_table(k, HL_TABLE_WEBHOOK, rekey_webhook);
+	rc = rc ? rc : rekey_table(k, HL_TABLE_WEBHOOK_REVISION, rekey_webhook);
 	rc = rc ? rc : rekey_table(k, HL_TABLE_IDEM, rekey_idem);
 	if (rc) {
 		hl_store_abort(k->txn);
@@ -278,6 +282,7 @@ int hl_rekey(const char *dir, const char *old_key_file, const char *new_key_file
 	hl_buf_fini(&k.plain);
 	hl_buf_fini(&k.sealed[0]);
 	hl_buf_fini(&k.sealed[1]);
+	hl_buf_fini(&k.sealed[2]);
 	hl_seal_key_wipe(&k.key);
 	hl_store_close(k.store);
 	return rc;

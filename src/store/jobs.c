@@ -147,7 +147,7 @@ static void change_one(struct hl_txn *txn, const struct hl_job_row *job, uint64_
 static bool deleted(struct hl_txn *txn, uint32_t webhook)
 {
 	struct hl_webhook_row w;
-	return !hl_webhook_row_get(txn, webhook, &w) || w.w.state == HL_WEBHOOK_DELETED;
+	return !hl_webhook_row_peek(txn, webhook, &w) || w.w.state == HL_WEBHOOK_DELETED;
 }
 
 /* One slice of a job over a webhook's deliveries; true when none is left. */

@@ -12,6 +12,7 @@
  * Raise HL_FORMAT_VERSION with any change of a key or value that older code could not read, or that older code would leave
  * untrue. This code reads every format up to its own; opening for writing brings the store to it (meta.c).
  *
+ *   3  URLs and header values of webhooks are sealed. Code of format 2 would take such a row for damage.
  *   2  tables of alerts and market; totals count alerts; numbers of alerts and blocks. Code of format 1 would take the longer
  *      totals and numbers for damage, and drop events without what was kept beside them. */
 #ifndef HL_STORE_LAYOUT_H
@@ -22,7 +23,7 @@
 #include "store/pack.h"
 #include <hookline/alert.h>
 
-enum { HL_FORMAT_VERSION = 2 };
+enum { HL_FORMAT_VERSION = 3 };
 
 /* X(NAME, "table", key → value) */
 #define HL_TABLE_TABLE(X)                                                                                      \
@@ -149,11 +150,13 @@ enum {
 	HL_ACCOUNT_TEXT_MAX = 320,    /* bytes of every other text of an account */
 	HL_KEY_NAME_MAX = 480,        /* bytes: HL_NAME_MAX scalar values */
 	HL_SEALED_SECRET_MAX = 256,   /* bytes of a sealed webhook secret */
+	HL_SEALED_ADDRESS_MAX = HL_URL_MAX + HL_HEADERS_BYTES_MAX + 256, /* bytes of a sealed URL with header values */
 	HL_REVISIONS_KEPT = 64,
 };
 
 struct hl_webhook_row {
 	struct hl_webhook w;          /* activity members and `id` are not stored */
+	struct hl_str address;        /* sealed: w.url and the values of w.headers, "" there (address.h); or "": they are plain */
 	struct hl_str secret;         /* sealed; "" in a revision row */
 	struct hl_str previous_secret;/* sealed, while w.previous_secret_until_ms; else "" */
 };

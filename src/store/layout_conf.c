@@ -6,7 +6,7 @@
 
 enum {
 	NAME_BYTES = 4 * HL_NAME_MAX, DESCRIPTION_BYTES = 4 * HL_DESCRIPTION_MAX, PREFIX_MAX = 32,
-	WH_STRICT = 1 << 0, WH_HTTPS_ONLY = 1 << 1, WH_ALL = 3,
+	WH_STRICT = 1 << 0, WH_HTTPS_ONLY = 1 << 1, WH_SEALED = 1 << 2, WH_ALL = 7,
 	AC_DISABLED = 1 << 0, AC_VERIFIED = 1 << 1, AC_ALERTS = 1 << 2, AC_ALL = 7,
 };
 static const char format_magic[8] = "hookline";
@@ -52,10 +52,10 @@ void hl_webhook_row_encode(struct hl_buf *b, const struct hl_webhook_row *r)
 	hl_pack_u8(b, (uint8_t)w->dialect);
 	hl_pack_u8(b, (uint8_t)w->format);
 	hl_pack_u8(b, (uint8_t)w->state);
-	hl_pack_u8(b, (uint8_t)((w->strict ? WH_STRICT : 0) | (w->https_only ? WH_HTTPS_ONLY : 0)));
+	hl_pack_u8(b, (uint8_t)((w->strict ? WH_STRICT : 0) | (w->https_only ? WH_HTTPS_ONLY : 0) | (r->address.len ? WH_SEALED : 0)));
 	hl_pack_str(b, w->name);
 	hl_pack_str(b, w->description);
-	hl_pack_str(b, w->url);
+	hl_pack_str(b, r->address.len ? r->address : w->url);
 	hl_pack_str(b, w->reason);
 	hl_pack_str(b, w->metadata);
 	hl_pack_u64(b, w->n_event_types);
@@ -64,7 +64,7 @@ void hl_webhook_row_encode(struct hl_buf *b, const struct hl_webhook_row *r)
 	hl_pack_u64(b, w->n_headers);
 	for (size_t i = 0; i < w->n_headers; i++) {
 		hl_pack_str(b, w->headers[i].name);
-		hl_pack_str(b, w->headers[i].value);
+		hl_pack_str(b, r->address.len ? HL_STR_NONE : w->headers[i].value);
 	}
 	hl_pack_u64(b, w->server);
 	hl_pack_u64(b, w->timeout_ms);
@@ -120,7 +120,10 @@ int hl_webhook_row_decode(struct hl_str bytes, struct hl_arena *a, struct hl_web
 	w->https_only = flags & WH_HTTPS_ONLY;
 	w->name = hl_unpack_str(&u, NAME_BYTES);
 	w->description = hl_unpack_str(&u, DESCRIPTION_BYTES);
-	w->url = hl_unpack_str(&u, HL_URL_MAX);
+	if (flags & WH_SEALED)
+		r.address = hl_unpack_str(&u, HL_SEALED_ADDRESS_MAX);
+	else
+		w->url = hl_unpack_str(&u, HL_URL_MAX);
 	w->reason = hl_unpack_str(&u, HL_REASON_MAX);
 	w->metadata = hl_unpack_str(&u, HL_METADATA_MAX);
 	int rc = unpack_lists(&u, a, w);
@@ -138,7 +141,10 @@ int hl_webhook_row_decode(struct hl_str bytes, struct hl_arena *a, struct hl_web
 	w->updated_at_ms = hl_unpack_ms(&u);
 	r.secret = hl_unpack_str(&u, HL_SEALED_SECRET_MAX);
 	r.previous_secret = hl_unpack_str(&u, HL_SEALED_SECRET_MAX);
-	if (!hl_unpack_done(&u) || w->number == 0)
+	bool half = (flags & WH_SEALED) && !r.address.len; /* sealed, and yet not */
+	for (size_t i = 0; (flags & WH_SEALED) && i < w->n_headers; i++)
+		half |= w->headers[i].value.len > 0;
+	if (!hl_unpack_done(&u) || w->number == 0 || half)
 		return HL_ECORRUPT;
 	*out = r;
 	return 0;

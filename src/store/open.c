@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/crash.h"
 #include "base/err.h"
+#include "store/address.h"
 #include "store/birth.h"
 #include "store/durable.h"
 #include "store/lock.h"
@@ -151,6 +152,10 @@ static int open_store_in(struct hl_store *s, struct hl_txn *txn, bool *out_fresh
 		rc = hl_store_table_open(txn, (enum hl_table)t, txn->write);
 		if (rc)
 			rc = hl_err_set(err, rc == HL_ENOTFOUND ? HL_ECORRUPT : rc, "table %s", hl_table_name((enum hl_table)t));
+	}
+	if (!rc && txn->write && s->format.version < HL_ADDRESS_FORMAT) {
+		hl_address_seal_all(txn);
+		rc = hl_txn_status(txn) ? hl_err_set(err, hl_txn_status(txn), "cannot seal the URLs of webhooks") : 0;
 	}
 	return rc;
 }

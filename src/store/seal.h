@@ -13,6 +13,7 @@ enum hl_seal_kind {
 	HL_SEAL_CHECK = 1,            /* the constant that tells a right key from a wrong one */
 	HL_SEAL_SECRET,               /* number = webhook */
 	HL_SEAL_ANSWER,               /* number = account */
+	HL_SEAL_ADDRESS,              /* number = webhook: its URL and the values of its headers */
 };
 
 struct hl_seal_key {

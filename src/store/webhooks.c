@@ -1,7 +1,12 @@
 /* Webhook rows. A change writes the row, the same without its secrets as a revision (deliveries name the one they used;
  * the newest 64 are kept), raises the account's generation, so that a publish that matched against the webhooks of
- * before is matched again, and keeps the gauges by state. */
+ * before is matched again, and keeps the gauges by state. URL and header values are sealed on the way in (address.c).
+ *
+ * One that does not open fails the transaction of who wants to know where the webhook sends; it can still be listed,
+ * overwritten and deleted. */
 #include "store/webhooks.h"
+#include "base/check.h"
+#include "store/address.h"
 
 static struct hl_dbkey number_key(uint32_t number)
 {
@@ -24,14 +29,27 @@ static bool row_read(struct hl_txn *txn, enum hl_table t, struct hl_dbkey key, s
 	return rc == 0;
 }
 
-bool hl_webhook_row_get(struct hl_txn *txn, uint32_t number, struct hl_webhook_row *out)
+static bool open_address(struct hl_txn *txn, struct hl_webhook_row *row)
+{
+	int rc = hl_address_open(txn, row);
+	if (rc)
+		hl_txn_fail(txn, rc);
+	return rc == 0;
+}
+
+bool hl_webhook_row_peek(struct hl_txn *txn, uint32_t number, struct hl_webhook_row *out)
 {
 	return row_read(txn, HL_TABLE_WEBHOOK, number_key(number), out);
 }
 
+bool hl_webhook_row_get(struct hl_txn *txn, uint32_t number, struct hl_webhook_row *out)
+{
+	return hl_webhook_row_peek(txn, number, out) && open_address(txn, out);
+}
+
 bool hl_webhook_revision_get(struct hl_txn *txn, uint32_t number, uint32_t revision, struct hl_webhook_row *out)
 {
-	return row_read(txn, HL_TABLE_WEBHOOK_REVISION, pair_key(number, revision), out);
+	return row_read(txn, HL_TABLE_WEBHOOK_REVISION, pair_key(number, revision), out) && open_address(txn, out);
 }
 
 static void gauge(struct hl_txn *txn, const struct hl_webhook *w, uint64_t n)
@@ -43,14 +61,24 @@ static void gauge(struct hl_txn *txn, const struct hl_webhook *w, uint64_t n)
 void hl_webhook_row_put(struct hl_txn *txn, const struct hl_webhook_row *row)
 {
 	const struct hl_webhook *w = &row->w;
-	struct hl_webhook_row old, bare = *row;
-	bool had = hl_webhook_row_get(txn, w->number, &old);
+	struct hl_webhook_row old, sealed = *row;
+	struct hl_buf address = { 0 };
+	HL_CHECK(!row->address.len); /* a row peeked at does not say where it sends */
+	bool had = hl_webhook_row_peek(txn, w->number, &old);
+	int rc = hl_address_seal(txn->store, w, &address);
+	if (rc) {
+		hl_buf_fini(&address);
+		hl_txn_fail(txn, rc);
+		return;
+	}
+	sealed.address = hl_buf_all(&address);
 	hl_buf_reset(&txn->scratch);
-	hl_webhook_row_encode(&txn->scratch, row);
+	hl_webhook_row_encode(&txn->scratch, &sealed);
 	hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK, HL_DBKEY(number_key(w->number)), false);
-	bare.secret = bare.previous_secret = HL_STR_NONE;
+	sealed.secret = sealed.previous_secret = HL_STR_NONE;
 	hl_buf_reset(&txn->scratch);
-	hl_webhook_row_encode(&txn->scratch, &bare);
+	hl_webhook_row_encode(&txn->scratch, &sealed);
+	hl_buf_fini(&address);
 	hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK_REVISION, HL_DBKEY(pair_key(w->number, w->revision)), false);
 	if (w->revision > HL_REVISIONS_KEPT)
 		(void)hl_txn_del(txn, HL_TABLE_WEBHOOK_REVISION,
@@ -79,7 +107,7 @@ void hl_webhook_row_del(struct hl_txn *txn, uint32_t number)
 {
 	struct hl_webhook_row old;
 	uint32_t revision;
-	if (!hl_webhook_row_get(txn, number, &old))
+	if (!hl_webhook_row_peek(txn, number, &old))
 		return;
 	hl_meta_numbers_keep(txn, HL_TABLE_WEBHOOK, number);
 	while (revision_first(txn, number, &revision))
@@ -120,7 +148,7 @@ static void walk(struct hl_txn *txn, uint32_t account, uint32_t at, bool back,
 {
 	struct hl_webhook_row row;
 	while ((at = number_beside(txn, account, at, back)) != 0) {
-		if (!hl_webhook_row_get(txn, at, &row)) {
+		if (!hl_webhook_row_peek(txn, at, &row)) {
 			hl_txn_fail(txn, HL_ECORRUPT);
 			return;
 		}

@@ -3,7 +3,10 @@
 only read, say what to do; `migrate` or a start of the server bring them here; everything in them is readable, kept answers are
 given again, and what waited is delivered, signed with the secrets of old. A newer format is refused.
 
-A crash while a store is brought here leaves it as it was or as it should be (40-power.py's states, `migrate` recorded)."""
+A crash while a store is brought here leaves it as it was or as it should be (40-power.py's states, `migrate` recorded).
+
+Formats 1 and 2 held the URLs of webhooks in the clear. They are sealed on the way; pages that were freed keep the old bytes
+until they are used again, and a compact copy has none of them."""
 import glob
 import json
 import os
@@ -20,13 +23,20 @@ from shim import harness
 from harness import Receiver, run, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FORMAT = 2                # HL_FORMAT_VERSION
+FORMAT = 3                # HL_FORMAT_VERSION
+SEALED = 3                # HL_ADDRESS_FORMAT
 EXIT_STORE = 4
 FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 
 
 def archives():
     return sorted((int(re.search(r"format-(\d+)", p).group(1)), p) for p in glob.glob(os.path.join(HERE, "stores", "format-*.tar.gz")))
+
+
+def urls(data):
+    """The webhooks' URLs that lie in a store in the clear."""
+    with open(os.path.join(data, "data.mdb"), "rb") as f:
+        return set(re.findall(rb"http://127[.]0[.]0[.]1:\d+/[a-z]+/[a-z0-9/]+", f.read()))
 
 
 class Upgrade(unittest.TestCase):
@@ -59,20 +69,21 @@ class Upgrade(unittest.TestCase):
     def test_commands(self):
         for number, path in archives():
             data, said = self.store(path)
+            copy = os.path.join(self.folder, "copy-%d" % number)
             before = open(os.path.join(data, "data.mdb"), "rb").read()
-            for command in (["check", data], ["backup", data, os.path.join(self.folder, "copy")]):
+            for command in (["check", data], ["backup", data, copy]):
                 code, out, err = run(*command)
                 self.assertEqual(code, EXIT_STORE, (command, out, err))
                 self.assertIn("format %d" % number, err)
                 self.assertIn("migrate", err)
             self.assertEqual(open(os.path.join(data, "data.mdb"), "rb").read(), before, "reading changes nothing")
-            self.assertFalse(os.path.exists(os.path.join(self.folder, "copy")))
+            self.assertFalse(os.path.exists(copy))
             code, out, err = run("migrate", data)
             self.assertEqual((code, out), (0, "the store was brought from format %d to format %d\n" % (number, FORMAT)), err)
             self.assertIn("events %d," % said["totals"]["events"], self.clean(data))
             code, out, err = run("migrate", data)
             self.assertEqual((code, out), (0, "the store has the format of this version; nothing to do\n"), err)
-            code, out, err = run("backup", data, os.path.join(self.folder, "copy"))
+            code, out, err = run("backup", data, copy)
             self.assertEqual(code, 0, err)
             # the sealing key may change on the way as well
             data, said = self.store(path)
@@ -80,6 +91,20 @@ class Upgrade(unittest.TestCase):
             self.assertEqual(code, 0, err)
             os.rename(os.path.join(data, "key.new"), os.path.join(data, "key"))
             self.clean(data)
+
+    def test_urls_are_sealed(self):
+        for number, path in [a for a in archives() if a[0] < SEALED]:
+            data, said = self.store(path)
+            self.assertTrue(urls(data), "the store of format %d has none in the clear: nothing is shown here" % number)
+            self.assertEqual(run("migrate", data)[0], 0)
+            for how in ([], ["--compact"]):
+                copy = os.path.join(self.folder, "sealed-%d%s" % (number, "".join(how)))
+                self.assertEqual(run("backup", data, copy, *how)[0], 0)
+                # free pages keep them: said in docs/operations.md, which names the compact copy as the way to be rid of them
+                self.assertEqual(bool(urls(copy)), not how, urls(copy))
+            # the compact copy in the store's place
+            shutil.copy(os.path.join(data, "key"), copy)
+            self.clean(copy)
 
     def test_a_newer_format(self):
         data, _ = self.store(archives()[-1][1])
@@ -174,7 +199,7 @@ class Upgrade(unittest.TestCase):
         """Every state of the recorded start that brings the store here opens, with all its events."""
         for number, path in archives():
             data, said = self.store(path)
-            trace, book, work = (os.path.join(self.folder, n) for n in ("trace", "book", "work"))
+            trace, book, work = (os.path.join(self.folder, "%s-%d" % (n, number)) for n in ("trace", "book", "work"))
             shutil.copytree(data, os.path.join(work, "before"))
             with shim.Server(data, trace=trace):
                 pass

@@ -77,14 +77,16 @@ static void event_type(struct fx *f)
 	}
 }
 
+/* Memory may not suffice to open the URL that was just sealed, for the answer; so the same is asked with the same key. */
 static void webhook(struct fx *f, const char *url, enum hl_dialect dialect)
 {
+	const struct hl_idempotency idem = { .scope = HL_STR("POST /v1/webhooks"), .key = hl_str_from(url) };
 	const struct hl_webhook w = { .account = HL_ACCOUNT_DEFAULT, .url = hl_str_from(url), .dialect = dialect };
 	for (;;) {
 		struct fx_result r = { 0 };
 		struct hl_err err = { 0 };
 		armed = true;
-		int rc = hl_webhook_create(f->d, &w, HL_STR_NONE, 0, NULL, fx_on_webhook, &r, &err);
+		int rc = hl_webhook_create(f->d, &w, HL_STR_NONE, 0, &idem, fx_on_webhook, &r, &err);
 		fx_pump(f);
 		armed = false;
 		rc = rc ? rc : r.status;

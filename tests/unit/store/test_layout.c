@@ -171,7 +171,8 @@ CODEC(webhook_row, hl_webhook_row, {
 	r.w.https_only = rnd_below(&rnd, 2);
 	r.w.name = some_text(480);
 	r.w.description = some_text(4000);
-	r.w.url = some_text(HL_URL_MAX);
+	r.address = rnd_below(&rnd, 2) ? some_text(HL_SEALED_ADDRESS_MAX) : HL_STR_NONE;
+	r.w.url = r.address.len ? HL_STR_NONE : some_text(HL_URL_MAX);
 	r.w.reason = some_text(HL_REASON_MAX);
 	r.w.metadata = some_text(HL_METADATA_MAX);
 	r.w.n_event_types = rnd_below(&rnd, 2) ? rnd_below(&rnd, HL_EVENT_TYPES_MAX + 1) : 0;
@@ -180,7 +181,7 @@ CODEC(webhook_row, hl_webhook_row, {
 	r.w.event_types = list;
 	r.w.n_headers = rnd_below(&rnd, HL_HEADERS_MAX + 1);
 	for (size_t i = 0; i < r.w.n_headers; i++)
-		headers[i] = (struct hl_header){ some_text(40), some_text(100) };
+		headers[i] = (struct hl_header){ some_text(40), r.address.len ? HL_STR_NONE : some_text(100) };
 	r.w.headers = headers;
 	r.w.server = some_u64();
 	r.w.timeout_ms = some_u32();

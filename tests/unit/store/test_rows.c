@@ -1,6 +1,7 @@
 /* Rows and what moves with them: attempt records and their trimming, due entries, the fresh cursor; webhooks with their
  * revisions; accounts, keys, servers, event types; idempotency records. */
 #include "store_test.h"
+#include "store/address.h"
 #include "store/idem.h"
 #include "store/scan.h"
 
@@ -219,6 +220,116 @@ static bool list_webhook(void *data, const struct hl_webhook_row *row)
 	struct listed *l = data;
 	l->numbers[l->n++] = row->w.number;
 	return l->n != l->stop_at;
+}
+
+static bool holds(struct hl_str bytes, const char *text)
+{
+	return memmem(bytes.ptr, bytes.len, text, strlen(text)) != NULL;
+}
+
+/* Where a webhook sends is sealed in its row and its revisions, comes back whole, and opens for no other webhook. */
+static void test_addresses(void **state)
+{
+	static const struct hl_header headers[] = {
+		{ HL_STR("authorization"), HL_STR("Bearer credential-1") }, { HL_STR("x-empty"), HL_STR("") }, { HL_STR("x-b"), HL_STR("credential-2") },
+	};
+	struct hl_webhook_row r = { .w = { .number = 31, .account = 1, .revision = 1, .headers = headers, .n_headers = 3,
+		.url = HL_STR("https://chat.example/bot:token/send?key=word"), .name = HL_STR("named") } }, got;
+	struct hl_str bytes;
+	(void)state;
+	struct hl_txn *txn = begin(&f);
+	hl_webhook_row_put(txn, &r);
+	commit(&f, txn);
+	static const enum hl_table tables[] = { HL_TABLE_WEBHOOK, HL_TABLE_WEBHOOK_REVISION };
+	static const struct hl_str keys[] = { HL_STR("\0\0\0\x1f"), HL_STR("\0\0\0\x1f\0\0\0\1") };
+	for (int i = 0; i < 2; i++) {
+		assert_true(hl_txn_get(reader(&f), tables[i], keys[i], &bytes));
+		assert_true(holds(bytes, "named") && holds(bytes, "authorization"));
+		assert_false(holds(bytes, "chat.example") || holds(bytes, "token") || holds(bytes, "word") || holds(bytes, "credential"));
+		assert_true(i ? hl_webhook_revision_get(reader(&f), 31, 1, &got) : hl_webhook_row_get(reader(&f), 31, &got));
+		assert_true(hl_str_eq(got.w.url, r.w.url) && got.w.n_headers == 3);
+		for (size_t h = 0; h < 3; h++)
+			assert_true(hl_str_eq(got.w.headers[h].name, headers[h].name) && hl_str_eq(got.w.headers[h].value, headers[h].value));
+	}
+	struct hl_txn *read = reader(&f); /* anew it would forget what was read */
+	assert_true(hl_webhook_row_peek(read, 31, &got) && got.address.len && !got.w.url.len && !got.w.headers[0].value.len);
+	struct hl_webhook_row moved = got;
+	moved.w.number = 32;
+	assert_int_equal(hl_address_open(read, &moved), HL_EKEY);
+	moved = got;
+	moved.w.n_headers = 2; /* names that do not fit the values */
+	assert_int_equal(hl_address_open(read, &moved), HL_ECORRUPT);
+	/* one that does not open can be put right and deleted */
+	txn = begin(&f);
+	struct hl_buf spoilt = { 0 };
+	hl_buf_str(&spoilt, got.address);
+	spoilt.data[20] ^= 1;
+	moved = got;
+	moved.address = hl_buf_all(&spoilt);
+	hl_buf_reset(&txn->scratch);
+	hl_webhook_row_encode(&txn->scratch, &moved);
+	hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK, keys[0], false);
+	commit(&f, txn);
+	hl_buf_fini(&spoilt);
+	read = reader(&f);
+	assert_false(hl_webhook_row_get(read, 31, &got));
+	assert_int_equal(hl_txn_status(read), HL_EKEY);
+	hl_store_read_reset(f.store);
+	struct listed l = { .stop_at = 0 };
+	hl_webhook_each(reader(&f), 1, 30, list_webhook, &l);
+	assert_true(l.n == 1 && l.numbers[0] == 31);
+	txn = begin(&f);
+	r.w.revision = 2;
+	hl_webhook_row_put(txn, &r);
+	commit(&f, txn);
+	assert_true(hl_webhook_row_get(reader(&f), 31, &got) && hl_str_eq(got.w.url, r.w.url));
+	txn = begin(&f);
+	hl_webhook_row_del(txn, 31);
+	commit(&f, txn);
+}
+
+/* Rows of format 2 hold it in the clear: they are read, and sealed when the store is brought here. */
+static void test_plain_addresses(void **state)
+{
+	static const struct hl_header header = { HL_STR("x-token"), HL_STR("credential") };
+	struct hl_webhook_row r = { .w = { .number = 1, .account = 1, .url = HL_STR("https://chat.example/token"), .headers = &header, .n_headers = 1 } };
+	struct hl_str bytes;
+	struct hl_dbkey key;
+	(void)state;
+	struct hl_txn *txn = begin(&f);
+	for (uint32_t n = 41; n <= 43; n++)
+		for (r.w.revision = 1; r.w.revision <= 3; r.w.revision++) {
+			r.w.number = n;
+			hl_webhook_row_put(txn, &r);
+			hl_buf_reset(&txn->scratch);
+			hl_webhook_row_encode(&txn->scratch, &r);
+			key = hl_dbkey_u32(hl_dbkey_u32(HL_DBKEY_NONE, n), r.w.revision);
+			hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK_REVISION, HL_DBKEY(key), false);
+			hl_buf_reset(&txn->scratch);
+			hl_webhook_row_encode(&txn->scratch, &r);
+			key = hl_dbkey_u32(HL_DBKEY_NONE, n);
+			hl_txn_put_scratch(txn, HL_TABLE_WEBHOOK, HL_DBKEY(key), false);
+		}
+	commit(&f, txn);
+	assert_true(hl_webhook_row_get(reader(&f), 42, &r) && hl_str_eq(r.w.url, HL_STR("https://chat.example/token")));
+	for (int again = 0; again < 2; again++) {
+		txn = begin(&f);
+		hl_address_seal_all(txn);
+		commit(&f, txn);
+	}
+	for (uint32_t n = 41; n <= 43; n++) {
+		key = hl_dbkey_u32(HL_DBKEY_NONE, n);
+		assert_true(hl_txn_get(reader(&f), HL_TABLE_WEBHOOK, HL_DBKEY(key), &bytes) && !holds(bytes, "chat.example") && !holds(bytes, "credential"));
+		for (uint32_t rev = 1; rev <= 3; rev++) {
+			key = hl_dbkey_u32(hl_dbkey_u32(HL_DBKEY_NONE, n), rev);
+			assert_true(hl_txn_get(reader(&f), HL_TABLE_WEBHOOK_REVISION, HL_DBKEY(key), &bytes) && !holds(bytes, "credential"));
+			assert_true(hl_webhook_revision_get(reader(&f), n, rev, &r) && r.w.revision == rev && hl_str_eq(r.w.headers[0].value, header.value));
+		}
+	}
+	txn = begin(&f);
+	for (uint32_t n = 41; n <= 43; n++)
+		hl_webhook_row_del(txn, n);
+	commit(&f, txn);
 }
 
 static void test_webhooks(void **state)
@@ -468,7 +579,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_attempts), T(test_due), T(test_fresh_cursor), T(test_counts), T(test_webhooks), T(test_accounts),
+		T(test_attempts), T(test_due), T(test_fresh_cursor), T(test_counts), T(test_addresses), T(test_plain_addresses), T(test_webhooks), T(test_accounts),
 		T(test_keys), T(test_servers), T(test_event_types), T(test_idempotency),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,7 +200,7 @@ static void test_newer_format(void **state)
 	hl_format_row_encode(&b, &r);
 	set_format(&f, b.data, b.len);
 	assert_int_equal(try_open(&f.o), HL_EVERSION);
-	assert_non_null(strstr(err.text, "format 5"));
+	assert_non_null(strstr(err.text, "format 6"));
 	hl_buf_fini(&b);
 	tmpdir_remove(&f.dir);
 	closed_store(&f);
