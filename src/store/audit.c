@@ -10,6 +10,7 @@
  * read the environment itself ends the audit. */
 #include "base/defs.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "store/audit_private.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -215,6 +216,7 @@ static void each_delivery(struct hl_audit_run *a, struct hl_str key, struct hl_s
 static void each_event(struct hl_audit_run *a, struct hl_str key, struct hl_str value)
 {
 	struct hl_event_row e;
+	struct hl_json data;
 	a->sum.events++;
 	if (key.len != 8 || hl_event_row_decode(value, &e)) {
 		hl_audit_damage(a, "an event row is damaged");
@@ -222,6 +224,8 @@ static void each_event(struct hl_audit_run *a, struct hl_str key, struct hl_str 
 	}
 	uint64_t n = hl_be64_get((const uint8_t *)key.ptr);
 	bool indexed = n < hl_txn_bounds(&a->txn)->events_upto;
+	if (hl_json_check(e.data, HL_JSON_DEPTH_MAX, &data, NULL)) /* it was checked when it came */
+		hl_audit_damage(a, "event %" PRIu64 ": its data is no JSON", n);
 	hl_audit_totals(a, e.account)->events++;
 	hl_audit_totals(a, 0)->events++;
 	a->sum.tail += !indexed;

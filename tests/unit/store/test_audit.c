@@ -296,6 +296,22 @@ static void test_counters(void **state)
 	}
 }
 
+/* Data that is no JSON any more: a byte of it turned over. */
+static void test_data(void **state)
+{
+	struct hl_buf key = { 0 }, value = { 0 }, spoilt = { 0 };
+	(void)state;
+	assert_true(entry_at(HL_TABLE_EVENT, 0, &key, &value));
+	hl_buf_str(&spoilt, hl_buf_all(&value));
+	spoilt.data[spoilt.len - 1] ^= 0x20; /* the closing brace */
+	raw_put(HL_TABLE_EVENT, hl_buf_all(&key), hl_buf_all(&spoilt));
+	assert_true(damages(true) == 1 && damages(false) == 1);
+	raw_put(HL_TABLE_EVENT, hl_buf_all(&key), hl_buf_all(&value));
+	hl_buf_fini(&key);
+	hl_buf_fini(&value);
+	hl_buf_fini(&spoilt);
+}
+
 /* A secret copied from another webhook, a row that tells another time than its due entry, more reports than are
  * told. */
 static void test_lies(void **state)
@@ -397,7 +413,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_whole), T(test_each_deleted), T(test_each_spoiled), T(test_strays), T(test_counters), T(test_lies), T(test_market),
+		T(test_whole), T(test_each_deleted), T(test_each_spoiled), T(test_strays), T(test_counters), T(test_lies), T(test_data), T(test_market),
 		T(test_many_reports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

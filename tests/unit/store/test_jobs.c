@@ -31,7 +31,7 @@ static void publish(uint64_t event, uint32_t n, hl_ms_t at_ms, enum hl_delivery_
 	static char data[64 << 10];
 	struct hl_txn *txn = begin(&f);
 	struct hl_event_row e = an_event(1, next_delivery, n);
-	memset(data, 'd', sizeof(data));
+	memset(data, '1', sizeof(data)); /* a long number */
 	e.created_at_ms = at_ms;
 	e.data = hl_str_make(data, data_len);
 	hl_event_append(txn, event, &e);

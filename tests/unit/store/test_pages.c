@@ -23,6 +23,7 @@ static void fill(void)
 	struct hl_index_run run = { .phase = HL_INDEX_IDLE };
 	bool done = false;
 	memset(big, 'x', sizeof(big));
+	big[0] = big[sizeof(big) - 1] = '"';
 	struct hl_txn *txn = begin(&f);
 	for (uint32_t w = 1; w <= 3; w++)
 		put_webhook(txn, w, 1, 1, HL_WEBHOOK_ENABLED);

@@ -551,7 +551,7 @@ static void test_numbers(void **state)
 static void fill(struct fixture *f, uint64_t *number, unsigned events, size_t data_len)
 {
 	static char data[64 << 10];
-	memset(data, 'd', sizeof(data));
+	memset(data, '1', sizeof(data)); /* a long number */
 	struct hl_txn *txn = begin(f);
 	for (unsigned i = 0; i < events; i++) {
 		struct hl_event_row e = an_event(1, 1, 0);
@@ -603,7 +603,7 @@ static int apply_event(struct hl_command *c, struct hl_txn *txn)
 	static char data[8 << 10];
 	struct writer *w = HL_CONTAINER_OF(c, struct writer, command);
 	struct hl_event_row e = an_event(1, 1, 0);
-	memset(data, 'd', sizeof(data));
+	memset(data, '1', sizeof(data)); /* a long number */
 	e.data = hl_str_make(data, sizeof(data));
 	hl_event_append(txn, w->number, &e);
 	return 0;
