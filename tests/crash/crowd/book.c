@@ -188,9 +188,20 @@ void book_alerts(void)
 
 /* ---- sums ---- */
 
+/* The one that forgot most. */
+static int worst_life(void)
+{
+	int worst = 1;
+	for (int i = 2; i <= life_now; i++)
+		if (lives[i].duplicates > lives[worst].duplicates)
+			worst = i;
+	return worst;
+}
+
 void book_report(void)
 {
 	uint64_t requests = 0, goods = 0, duplicates = 0;
+	int worst = worst_life();
 	for (int h = 0; h < HOOKS_MAX; h++) {
 		requests += hooks[h].requests;
 		goods += hooks[h].goods;
@@ -198,10 +209,11 @@ void book_report(void)
 	for (int i = 1; i <= life_now; i++)
 		duplicates += lives[i].duplicates;
 	printf("{\"attempted\":%u,\"acked\":%llu,\"replayed\":%llu,\"resent\":%llu,\"outstanding\":%lld,\"requests\":%llu,"
-	       "\"goods\":%llu,\"distinct\":%llu,\"duplicates\":%llu,\"unverified\":%llu,\"alerts\":%zu,\"idle\":%s,",
+	       "\"goods\":%llu,\"distinct\":%llu,\"duplicates\":%llu,\"duplicates_max\":%u,\"duplicates_max_life\":%d,\"unverified\":%llu,\"alerts\":%zu,\"idle\":%s,",
 			n_events, (unsigned long long)n_acked, (unsigned long long)n_replayed, (unsigned long long)n_resent,
 			(long long)(n_acked_deliveries - n_distinct), (unsigned long long)requests, (unsigned long long)goods,
-			(unsigned long long)n_distinct, (unsigned long long)duplicates, (unsigned long long)n_unverified, n_alerts,
+			(unsigned long long)n_distinct, (unsigned long long)duplicates, lives[worst].duplicates, worst,
+			(unsigned long long)n_unverified, n_alerts,
 			publish_idle() ? "true" : "false");
 	put_faults();
 	printf("}\n");
@@ -236,20 +248,11 @@ static void judge_event(uint32_t n)
 
 void book_judge(void)
 {
-	uint32_t most = 0;
-	int most_in = 0;
 	for (uint32_t n = 0; n < n_events; n++)
 		if (events[n].acked)
 			judge_event(n);
-	for (int i = 1; i <= life_now; i++) {
-		if (lives[i].duplicates > most) {
-			most = lives[i].duplicates;
-			most_in = i;
-		}
-	}
-	printf("{\"lost\":%llu,\"lost_example\":\"%s\",\"unexpected\":%llu,\"unexpected_example\":\"%s\",\"duplicates_max\":%u,"
-	       "\"duplicates_max_life\":%d,\"hooks\":[", (unsigned long long)n_lost, lost_example, (unsigned long long)n_unexpected,
-			unexpected_example, most, most_in);
+	printf("{\"lost\":%llu,\"lost_example\":\"%s\",\"unexpected\":%llu,\"unexpected_example\":\"%s\",\"hooks\":[",
+			(unsigned long long)n_lost, lost_example, (unsigned long long)n_unexpected, unexpected_example);
 	for (int h = 0, first = 1; h < HOOKS_MAX; h++) {
 		if (!hooks[h].used)
 			continue;

@@ -209,9 +209,9 @@ class Round:
                     raise AssertionError(worker.error)
             self.next_scene()
             if self.kills % 8 == 0:
-                faults = self.report()["faults"]
-                if faults:
-                    raise AssertionError("seed %d: %s" % (self.seed, faults))
+                wrong = self.wrong_so_far(self.report())
+                if wrong:
+                    raise AssertionError("seed %d: %s" % (self.seed, "; ".join(wrong)))
             if self.on_look(self):
                 break
             late = time.monotonic() - self.started > seconds
@@ -290,16 +290,20 @@ class Round:
                 assert a.status == 202, a
         return done and r["outstanding"] == 0 or (done and self.report()["outstanding"] == 0)
 
+    def wrong_so_far(self, r):
+        wrong = ["%s: %d times, first %s" % (what, n, example) for what, (n, example) in r["faults"].items()]
+        if r["duplicates_max"] > BOUND:
+            wrong.append("life %d forgot %d deliveries; at most %d may be in flight or uncommitted" %
+                         (r["duplicates_max_life"], r["duplicates_max"], BOUND))
+        return wrong
+
     def judge(self, api):
         r, verdict = self.report(), self.crowd.ask("judge")
         distinct = {h: d for h, _, _, d in verdict["hooks"]}
-        wrong = []
-        if verdict["lost"] or verdict["unexpected"] or r["faults"]:
-            wrong.append("lost %d (%s), unexpected %d (%s), faults %s" % (verdict["lost"], verdict["lost_example"], verdict["unexpected"],
-                                                                       verdict["unexpected_example"], r["faults"]))
-        if verdict["duplicates_max"] > BOUND:
-            wrong.append("life %d forgot %d deliveries; at most %d may be in flight or uncommitted" %
-                         (verdict["duplicates_max_life"], verdict["duplicates_max"], BOUND))
+        wrong = self.wrong_so_far(r)
+        if verdict["lost"] or verdict["unexpected"]:
+            wrong.append("lost %d (%s), unexpected %d (%s)" % (verdict["lost"], verdict["lost_example"], verdict["unexpected"],
+                                                               verdict["unexpected_example"]))
         for h in self.hooks:
             s = self.stats(api, h)
             if h.has("c") and s != {"pending": 0, "succeeded": distinct[h.index], "failed": 0, "cancelled": 0}:
@@ -313,7 +317,7 @@ class Round:
         times = sorted(self.restarts)
         return {"seed": self.seed, "seconds": round(time.monotonic() - self.started, 1), "events": r["acked"], "deliveries": sum(distinct.values()),
                 "requests": r["requests"], "resent": r["resent"], "recovered": r["replayed"], "lost": 0, "unexpected": 0,
-                "duplicates": r["duplicates"], "duplicates_max": verdict["duplicates_max"], "bound": BOUND, "alerts": r["alerts"],
+                "duplicates": r["duplicates"], "duplicates_max": r["duplicates_max"], "bound": BOUND, "alerts": r["alerts"],
                 "replays": len(self.churn.replayed), "rotations": self.churn.rotations, "deleted": self.churn.dooms,
                 "restart_p50_ms": round(1000 * times[len(times) // 2]), "restart_max_ms": round(1000 * times[-1]), "counts": dict(self.count)}
 
