@@ -1,6 +1,6 @@
 /* Any bytes as a webhook's URL: what is accepted is in normal form, so reading it again changes nothing, and what the egress
  * rule says of an address in it is what the slow twin says. Inputs that begin with a byte below 8 are an address and a
- * port, bit for bit, judged by both under one of a few configurations. */
+ * port, bit for bit or at the edge of a registry's row, judged by both under each of a few configurations. */
 #include "egress_twin.h"
 #include "fuzz.h"
 #include "http/url.h"
@@ -78,19 +78,35 @@ static void parse(struct hl_str text)
 	hl_arena_fini(&a);
 }
 
+/* Bits from `at` on become a row's; then perhaps its last bit is the other, what follows all zeros or all ones. */
+static void near_row(struct bits *b, size_t at, const struct bits *row, unsigned how)
+{
+	size_t end = at + row->n;
+	memcpy(b->s + at, row->s, row->n);
+	if (row->n && how & 1)
+		b->s[end - 1] = b->s[end - 1] == '0' ? '1' : '0';
+	if (how & 2)
+		memset(b->s + end, how & 4 ? '1' : '0', b->n - end);
+}
+
+/* The first byte: of IPv4; near a row of the registries; an IPv6 address that ends in one near a row of IPv4. */
 static void address(struct hl_str in)
 {
 	uint8_t raw[16] = { 0 };
 	struct hl_addr a;
-	bool v4 = fuzz_u8(&in) & 1;
+	unsigned how = fuzz_u8(&in);
+	bool v4 = how & 1;
 	uint16_t port = (uint16_t)(fuzz_u8(&in) << 8 | fuzz_u8(&in));
+	unsigned row = fuzz_u8(&in), last = fuzz_u8(&in), inner = fuzz_u8(&in);
 	struct hl_str s = fuzz_take(&in, sizeof(raw));
 	if (s.len)
 		memcpy(raw, s.ptr, s.len);
-	if (v4)
-		hl_addr_from_v4(raw, port, &a);
-	else
-		hl_addr_from_v6(raw, port, &a);
+	struct bits b = bits_of(raw, v4 ? 4 : 16);
+	if (how & 2)
+		near_row(&b, 0, v4 ? &read4[row % HL_ARRAY_LEN(read4)] : &read6[row % HL_ARRAY_LEN(read6)], last);
+	if (how & 4 && !v4)
+		near_row(&b, 96, &read4[inner % HL_ARRAY_LEN(read4)], last >> 3);
+	addr_of(&b, port, &a);
 	judge(&a);
 }
 
