@@ -2,8 +2,8 @@
  * the newest 64 are kept), raises the account's generation, so that a publish that matched against the webhooks of
  * before is matched again, and keeps the gauges by state. URL and header values are sealed on the way in (address.c).
  *
- * One that does not open fails the transaction of who wants to know where the webhook sends; it can still be listed,
- * overwritten and deleted. */
+ * One that does not open fails the transaction of who wants to know where the webhook sends, and nobody else's: its row
+ * can still be looked at, overwritten and dropped. */
 #include "store/webhooks.h"
 #include "base/check.h"
 #include "store/address.h"
