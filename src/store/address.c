@@ -94,7 +94,7 @@ void hl_address_seal_all(struct hl_txn *txn)
 {
 	static const enum hl_table tables[] = { HL_TABLE_WEBHOOK, HL_TABLE_WEBHOOK_REVISION };
 	for (int i = 0; i < 2; i++) {
-		char key[8];
+		char key[8] = { 0 };
 		size_t len = 0;
 		while (seal_next(txn, tables[i], key, &len))
 			;
