@@ -4,6 +4,7 @@ the shapes once more through nginx."""
 import select
 import socket
 import time
+import unittest
 
 import harness
 from harness import until
@@ -164,6 +165,22 @@ class Wire(harness.Case):
         got = exchange(self.address, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertEqual(got.count(b"HTTP/1.1"), 1)
         self.assertLess(time.monotonic() - start, 8)
+
+    @unittest.skipIf(harness.SANITIZED, "the sanitizer's own memory is no figure of ours")
+    def test_answers_nobody_reads_are_not_piled_up(self):
+        """Forty answers of 100 KB asked for in one go: the next is begun when of those before all but 64 KiB have been taken."""
+        self.api.close()                                   # one that rested may be closed any moment
+        id = self.api.publish("piled", "x" * 100000)["id"]
+        ask = self.prepared(b"GET /v1/events/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\n\r\n" % id.encode())
+        self.assertGreater(len(self.api.get("/v1/events/" + id).body), 100000)
+        before = self.server.status("RssAnon")
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            s.connect(self.address)
+            s.sendall(ask * 40)
+            for i in range(200):
+                self.assertEqual(self.api.get("/livez").status, 200)
+            self.assertLess(self.server.status("RssAnon") - before, 1500)
 
     def test_a_slow_reader(self):
         """An answer nobody reads is given up; others are served meanwhile."""
