@@ -16,7 +16,7 @@ from churn import Churn, Market
 from host import BOUND, Host
 
 CONNECTIONS = 18
-OUTSTANDING = {False: 2000, True: 12000}     # deliveries the publishers let wait: in a minute's round, in a large one
+OUTSTANDING = {False: 2000, True: 30000}     # deliveries the publishers let wait: in a minute's round, in a large one
 EVENTS_MAX = 60000
 TRACE = os.environ.get("HOOKLINE_KILL_TRACE")
 KINDS = [(scenes.random_life, 70), (scenes.long_life, 8), (scenes.stopped_life, 8), (scenes.orderly_life, 8), (scenes.takeover, 6)]
