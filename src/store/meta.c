@@ -85,7 +85,7 @@ int hl_meta_gate(struct hl_txn *txn, bool fresh, const struct hl_seal_key *key, 
 		return hl_err_set(err, rc, "the store has format %u, this program knows up to %d; use a newer one",
 				f.version, HL_FORMAT_VERSION);
 	if (rc)
-		return hl_err_set(err, rc, "the format record is damaged");
+		return hl_err_set(err, rc, "data.mdb is damaged, restore a backup: the format record");
 	rc = key ? hl_meta_key_check(&f, key, err) : 0;
 	f.key_check = HL_STR_NONE;
 	rc = rc ? rc : raise_format(txn, &f, key, env, err);

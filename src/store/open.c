@@ -148,10 +148,15 @@ static int open_store_in(struct hl_store *s, struct hl_txn *txn, bool *out_fresh
 	rc = open_key(s, fresh, err);
 	if (!rc)
 		rc = hl_meta_gate(txn, fresh, &s->key, s->o.env, &s->format, err);
+	/* one of this format has all of them: a missing one is damage, and must not be made anew */
+	bool make = txn->write && (fresh || s->format.version < HL_FORMAT_VERSION);
 	for (unsigned t = 0; !rc && t < HL_TABLE_N; t++) {
-		rc = hl_store_table_open(txn, (enum hl_table)t, txn->write);
-		if (rc)
-			rc = hl_err_set(err, rc == HL_ENOTFOUND ? HL_ECORRUPT : rc, "table %s", hl_table_name((enum hl_table)t));
+		rc = hl_store_table_open(txn, (enum hl_table)t, make);
+		if (rc == HL_ENOTFOUND)
+			rc = hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup: table %s is missing",
+					hl_table_name((enum hl_table)t));
+		else if (rc)
+			rc = hl_err_set(err, rc, "table %s", hl_table_name((enum hl_table)t));
 	}
 	if (!rc && txn->write && s->format.version < HL_ADDRESS_FORMAT) {
 		hl_address_seal_all(txn);

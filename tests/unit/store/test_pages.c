@@ -278,10 +278,36 @@ static void test_reports(void **state)
 	free(p);
 }
 
+/* ---- names ----------------------------------------------------------------------------------------------------------- */
+
+/* A bit of a table's name turned over: the table is missed by name, and never made anew, empty, by a start that may write. */
+static void test_names(void **state)
+{
+	uint8_t *p = malloc(len);
+	(void)state;
+	for (unsigned t = HL_TABLE_META + 1; t < HL_TABLE_N; t++) {
+		const char *name = hl_table_name((enum hl_table)t);
+		size_t n = strlen(name);
+		struct hl_err err = { 0 };
+		memcpy(p, whole, len);
+		for (uint8_t *at = p; (at = memmem(at, (size_t)(p + len - at), name, n)) != NULL; at += n)
+			at[n - 1] ^= 1;
+		lay(p, len);
+		for (int write = 0; write < 2; write++) {
+			f.o.read_only = !write;
+			assert_int_equal(hl_store_open(&f.store, &f.o, &err), HL_ECORRUPT);
+			assert_non_null(strstr(err.text, "damaged, restore a backup: "));
+		}
+	}
+	lay(whole, len);
+	free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random), cmocka_unit_test(test_heads), cmocka_unit_test(test_cut), cmocka_unit_test(test_reports),
+		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
