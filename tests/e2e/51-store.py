@@ -112,6 +112,7 @@ class Store(unittest.TestCase):
         self.assertRegex(done.stderr, "(?i)permission|read-only")
         self.assertNotIn("ev=serve.ready", done.stderr)
 
+    @unittest.skipIf(harness.WRAPPED, "backup maps what the default quota needs, and valgrind has no room for that")
     def test_backup_while_publishing(self):
         """Hot copies are whole: clean, and everything acknowledged before they began is in them; one is served."""
         with Receiver() as r, Server() as s:
