@@ -48,9 +48,13 @@ static void store(bool bids, const struct hl_market_quote *q)
 	HL_CHECK(hl_buf_ok(&b));
 	hl_block_read(&r, hl_buf_all(&b));
 	HL_CHECK(hl_block_next(&r, &back, &bid) && bid == bids && back.item_id == q->item_id);
-	HL_CHECK(hl_str_eq(back.provider, q->provider) && back.at_ms == q->at_ms && back.count == q->count);
-	HL_CHECK(back.cents == q->cents || (back.cents <= 0 && q->cents <= 0));
-	HL_CHECK(bids || hl_str_eq(back.link, q->link));
+	HL_CHECK(hl_str_eq(back.provider, q->provider));
+	if (q->cents > 0 && q->count > 0) {
+		HL_CHECK(back.cents == q->cents && back.count == q->count && back.at_ms == q->at_ms);
+		HL_CHECK(bids || hl_str_eq(back.link, q->link));
+	} else { /* gone: nothing else is kept of it */
+		HL_CHECK(back.cents == 0 && back.count == 0 && back.at_ms == 0);
+	}
 	HL_CHECK(!hl_block_next(&r, &back, &bid) && !hl_block_end(&r));
 	hl_buf_fini(&b);
 }
