@@ -130,19 +130,19 @@ static int metas_read(int fd, struct meta out[2], struct meta **out_newest, stru
 		if (n < 0)
 			return hl_err_errno(err, errno, "data.mdb");
 		if (n < (ssize_t)sizeof(p))
-			return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, or no store of any program we know: page %" PRIu64
+			return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup, or no store we know: page %" PRIu64
 					" is cut short", i);
 		const char *wrong = meta_read(p, i, &out[i]);
 		if (wrong)
-			return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, or no store of any program we know: page %" PRIu64 " %s",
+			return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup, or no store we know: page %" PRIu64 " %s",
 					i, wrong);
 		at = out[0].page_size;
 	}
 	if (out[0].page_size != out[1].page_size)
-		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged: its first pages tell different page sizes");
+		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup: its first pages tell different page sizes");
 	struct meta *m = *out_newest = &out[out[1].txnid > out[0].txnid];
 	if (!tree_sane(&m->free_list, m->last_page + 1) || !tree_sane(&m->main, m->last_page + 1))
-		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged: page %d has an impossible root", m == &out[1]);
+		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup: page %d has an impossible root", m == &out[1]);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ int hl_pages_head(int fd, uint32_t *out_page_size, struct hl_err *err)
 		return 0;
 	int rc = metas_read(fd, m, &newest, err);
 	if (!rc && (uint64_t)st.st_size < 2 * (uint64_t)m[0].page_size)
-		rc = hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, or no store of any program we know: page 1 is cut short");
+		rc = hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup, or no store we know: page 1 is cut short");
 	if (!rc)
 		*out_page_size = m[0].page_size;
 	return rc;

@@ -370,7 +370,7 @@ static int lmdb_err(struct hl_err *err, int rc, const char *what)
 {
 	int code = translate(rc);
 	if (rc == MDB_INVALID)
-		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, or no store of any program we know");
+		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup, or no store we know");
 	return hl_err_set(err, code, "%s: %s", what, mdb_strerror(rc));
 }
 
@@ -414,7 +414,7 @@ int hl_store_check_length(struct hl_store *s, struct hl_err *err)
 		return hl_err_errno(err, errno, "data.mdb");
 	uint64_t size = (uint64_t)file.st_size, pages = (uint64_t)info.me_last_pgno + 1;
 	if (size < pages * st.ms_psize && !short_but_whole(s, size, st.ms_psize, pages))
-		return hl_err_set(err, HL_ECORRUPT, "data.mdb was cut short: %llu bytes, %llu pages expected",
+		return hl_err_set(err, HL_ECORRUPT, "data.mdb is damaged, restore a backup: cut short, %llu bytes, %llu pages expected",
 				(unsigned long long)size, (unsigned long long)pages);
 	s->room.page_size = st.ms_psize;
 	return 0;

@@ -103,7 +103,7 @@ class Damage(unittest.TestCase):
             self.assertIn("damage", out + err, what)
             self.assertTrue(last == ["damaged"] or "damage:" in err, (what, out, err))
         elif code == EXIT_STORE:
-            self.assertRegex(err, r"damaged, restore a backup|cut short|key|format|no store|another program", what)
+            self.assertRegex(err, r"damaged, restore a backup|key|format|no store|another program", what)
         else:
             self.assertEqual(last, ["clean"], what)
         return code
