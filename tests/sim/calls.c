@@ -16,7 +16,7 @@ struct call {
 	uint64_t number;
 	int id;                          /* the publisher's own, -1 = none */
 	uint32_t value;                  /* in the data */
-	bool replay, create;
+	bool replay, create, resume;     /* resume: the webhook was to be enabled */
 };
 
 static struct call *begin(struct sim *m, uint32_t account, uint64_t number)
@@ -121,6 +121,10 @@ static void on_webhook(void *data, int status, const struct hl_err *err, const s
 		if (r->secret.len)
 			snprintf(c->webhook->secret, sizeof(c->webhook->secret), "%.*s", HL_FMT(r->secret));
 		sim_learn_states(m);
+		if (c->resume) { /* paused and resumed in one commit, its state looks unchanged, but its queue was opened */
+			c->webhook->parking_mono_ms = 0;
+			c->webhook->parked = false;
+		}
 	} else if (!sim_ghost(m) && c->create && status != HL_EFATAL) {
 		c->webhook->number = 0;
 	}
@@ -278,6 +282,7 @@ void sim_set_state(struct sim *m, struct sim_webhook *w, enum hl_webhook_state s
 	if (!w || !w->made)
 		return;
 	struct call *c = begin_change(m, w);
+	c->resume = state == HL_WEBHOOK_ENABLED;
 	refused(c, hl_webhook_update(m->f.d, w->account, w->number, HL_WF_STATE, &values, on_webhook, c, NULL));
 }
 
