@@ -107,9 +107,13 @@ class Model:
             assert a.status == 204, a
             self.keys[id] = (key, "revoked")
 
+    @staticmethod
+    def event(own):
+        return {"type": "s.%d" % (int(own.rpartition("-")[2]) % 4), "id": own, "data": {"own": own}}
+
     def publish(self):
         own = self.unique()
-        a = self.ask("POST", "/v1/events", {"type": "s.%d" % (self.count % 4), "id": own, "data": {"own": own}})
+        a = self.ask("POST", "/v1/events", self.event(own))
         assert a.status == 202, a
         self.events[own] = a.json["id"]
 
@@ -162,6 +166,9 @@ class Model:
         for own, id in list(self.events.items())[-300:]:
             a = self.ask("GET", "/v1/events/" + id)
             case.assertEqual((a.status, a.json["external_id"], a.json["data"]), (200, own, {"own": own}))
+        for own, id in list(self.events.items())[-60:]:      # its own id is known, too: sent again it is the same event
+            a = self.ask("POST", "/v1/events", self.event(own))
+            case.assertEqual((a.status, a.json["id"]), (202, id), own)
         for key, (body, answer) in self.kept.items():
             a = self.ask("POST", "/v1/events", body, headers={"Idempotency-Key": key})
             case.assertEqual((a.status, a.body, a.headers.get("idempotent-replayed")), (202, answer, "true"))
