@@ -151,8 +151,14 @@ static struct hl_queue *queue_for(struct hl_dispatcher *d, uint32_t webhook)
 	struct hl_queue *q = hl_queues_get(d, webhook);
 	if (q)
 		return q;
+	struct hl_txn *txn = hl_core_read(d);
 	struct hl_webhook_row row;
-	if (!hl_webhook_row_peek(hl_core_read(d), webhook, &row) || row.w.state == HL_WEBHOOK_DELETED)
+	if (!hl_webhook_row_peek(txn, webhook, &row)) {
+		if (hl_txn_status(txn))
+			hl_core_behind(d); /* what was just stored for it is found again then */
+		return NULL;
+	}
+	if (row.w.state == HL_WEBHOOK_DELETED)
 		return NULL;
 	return hl_queues_make(d, &row.w, false); /* it had no queue, so nothing of it was pending */
 }
