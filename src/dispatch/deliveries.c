@@ -109,7 +109,7 @@ static bool counted(struct hl_listing *l, struct hl_txn *txn, uint64_t *out)
 		return false;
 	*out = 0;
 	if (q->webhook) {
-		if (!hl_webhook_row_get(txn, q->webhook, &w) || w.w.account != q->account ||
+		if (!hl_webhook_row_peek(txn, q->webhook, &w) || w.w.account != q->account ||
 				(q->dialect >= 0 && w.w.dialect != (enum hl_dialect)q->dialect))
 			return hl_txn_status(txn) == 0;
 		hl_counts_get(txn, q->webhook, &counts);

@@ -56,7 +56,7 @@ static int send_test(struct hl_dispatcher *d, uint32_t account, uint32_t number,
 	struct hl_txn *txn = hl_core_read(d);
 	struct hl_webhook_row row;
 	struct hl_destination *x;
-	if (!hl_webhook_row_get(txn, number, &row) || row.w.account != account || row.w.state == HL_WEBHOOK_DELETED)
+	if (!hl_webhook_row_peek(txn, number, &row) || row.w.account != account || row.w.state == HL_WEBHOOK_DELETED)
 		return hl_err_set(err, absent(txn), "no such webhook");
 	hl_ms_t now = hl_core_wall(d);
 	struct hl_event e = { .account = account, .type = type, .data = data, .created_at_ms = now, .occurred_at_ms = now };
@@ -144,7 +144,7 @@ static int again_apply(struct hl_command *command, struct hl_txn *txn)
 	struct hl_webhook_row w;
 	if (!hl_delivery_row_get(txn, a->of, &old) || !hl_event_row_get(txn, old.event, &e))
 		return absent(txn);
-	if (!hl_webhook_row_get(txn, old.webhook, &w) || w.w.state == HL_WEBHOOK_DELETED)
+	if (!hl_webhook_row_peek(txn, old.webhook, &w) || w.w.state == HL_WEBHOOK_DELETED)
 		return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ECONFLICT;
 	struct hl_delivery_row row = {
 		.event = old.event, .account = old.account, .webhook = old.webhook, .revision = w.w.revision,
@@ -219,7 +219,10 @@ int hl_delivery_retry_new(struct hl_dispatcher *d, uint32_t account, uint64_t nu
 	rc = hl_delivery_visible(d, account, number, &row);
 	if (rc)
 		return hl_err_set(err, rc, "%s", rc == HL_ENOTFOUND ? "no such delivery" : hl_strerror(rc));
-	if (!hl_webhook_row_get(txn, row.webhook, &w) || w.w.state == HL_WEBHOOK_DELETED)
+	bool found = hl_webhook_row_peek(txn, row.webhook, &w);
+	if (hl_txn_status(txn))
+		return hl_err_set(err, hl_txn_status(txn), "%s", hl_strerror(hl_txn_status(txn)));
+	if (!found || w.w.state == HL_WEBHOOK_DELETED)
 		return hl_err_set(err, HL_ECONFLICT, "the webhook of this delivery is deleted");
 	struct again *a = malloc(sizeof(*a));
 	if (!a)

@@ -34,7 +34,7 @@ static void answer(struct recover *r, int status)
 static bool live(struct hl_txn *txn, uint32_t account, uint32_t webhook)
 {
 	struct hl_webhook_row row;
-	return hl_webhook_row_get(txn, webhook, &row) && row.w.account == account && row.w.state != HL_WEBHOOK_DELETED;
+	return hl_webhook_row_peek(txn, webhook, &row) && row.w.account == account && row.w.state != HL_WEBHOOK_DELETED;
 }
 
 static int absent(struct hl_txn *txn)
