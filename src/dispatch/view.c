@@ -73,4 +73,6 @@ void hl_webhook_view(struct hl_dispatcher *d, struct hl_txn *txn, struct hl_webh
 	w->last_success_at_ms = counts.last_success_at_ms;
 	w->last_failure_at_ms = counts.last_failure_at_ms;
 	w->last_failure_message = hl_arena_dup(&d->turn, hl_str_make(counts.last_failure, counts.last_failure_len));
+	if (w->previous_secret_until_ms <= hl_core_wall(d))
+		w->previous_secret_until_ms = 0; /* the overlap is over; the row is tidied by the next rotation */
 }

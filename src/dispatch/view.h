@@ -9,7 +9,7 @@ void hl_event_from_row(const struct hl_dispatcher *d, uint64_t number, const str
  * is then copied into the turn's arena. */
 void hl_delivery_from_row(struct hl_dispatcher *d, uint64_t number, const struct hl_delivery_row *row,
 		const struct hl_event *event, const struct hl_destination *destination, struct hl_delivery *out);
-/* id and activity are filled in from the counters of txn. */
+/* id and activity are filled in from the counters of txn; an overlap of secrets that is over is not shown. */
 void hl_webhook_view(struct hl_dispatcher *d, struct hl_txn *txn, struct hl_webhook *w);
 
 #endif

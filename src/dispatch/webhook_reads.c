@@ -15,14 +15,6 @@ static int absent(struct hl_txn *txn)
 	return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
 }
 
-static void show(struct hl_dispatcher *d, struct hl_txn *txn, const struct hl_webhook *w, struct hl_webhook *out)
-{
-	*out = *w;
-	hl_webhook_view(d, txn, out);
-	if (out->previous_secret_until_ms <= hl_core_wall(d))
-		out->previous_secret_until_ms = 0; /* the overlap is over; the row is tidied by the next rotation */
-}
-
 int hl_webhook_get(struct hl_dispatcher *d, uint32_t account, uint32_t number, bool include_deleted, struct hl_webhook *out)
 {
 	struct hl_txn *txn = hl_core_read(d);
@@ -31,7 +23,8 @@ int hl_webhook_get(struct hl_dispatcher *d, uint32_t account, uint32_t number, b
 		return absent(txn);
 	if (row.w.account != account || (row.w.state == HL_WEBHOOK_DELETED && !include_deleted))
 		return HL_ENOTFOUND;
-	show(d, txn, &row.w, out);
+	*out = row.w;
+	hl_webhook_view(d, txn, out);
 	return hl_txn_status(txn);
 }
 
@@ -120,8 +113,10 @@ static void answer(struct hl_listing *listing, int status)
 	size_t n = 0;
 	status = status ? status : v ? 0 : HL_ENOMEM;
 	for (size_t i = 0; !status && i < l->l.n; i++)
-		if (hl_webhook_row_get(txn, (uint32_t)l->l.numbers[i], &row))
-			show(d, txn, &row.w, &v[n++]);
+		if (hl_webhook_row_get(txn, (uint32_t)l->l.numbers[i], &row)) {
+			v[n] = row.w;
+			hl_webhook_view(d, txn, &v[n++]);
+		}
 	status = status ? status : hl_txn_status(txn);
 	hl_webhooks_cb cb = l->cb;
 	void *data = l->data;
@@ -177,7 +172,7 @@ int hl_webhook_stats(struct hl_dispatcher *d, uint32_t account, uint32_t number,
 	struct hl_counts c;
 	struct hl_delivery_row oldest;
 	uint64_t oldest_number;
-	if (!hl_webhook_row_get(txn, number, &row))
+	if (!hl_webhook_row_peek(txn, number, &row))
 		return absent(txn);
 	if (row.w.account != account || row.w.state == HL_WEBHOOK_DELETED)
 		return HL_ENOTFOUND;

@@ -1,5 +1,6 @@
 /* Changing webhooks: create, update, delete, rotate. One command each; the loop checks and prepares, apply checks again what
- * may have changed on the way and writes, done brings memory in step (webhook_state.c) and answers with the row as stored.
+ * may have changed on the way and writes, done brings memory in step (webhook_state.c) and answers with what was stored. It was
+ * kept for that before it was written: no change that is durable is told as a failure because reading it back needs memory.
  *
  * Otherwise:
  *  - Update merges into the row as it was read; when another change got in between, apply says HL_EAGAIN and the loop merges
@@ -9,6 +10,7 @@
 #include "dispatch/idempotency.h"
 #include "dispatch/janitor.h"
 #include "dispatch/validate.h"
+#include "dispatch/view.h"
 #include "dispatch/webhook_copy.h"
 #include "dispatch/webhook_state.h"
 
@@ -24,10 +26,10 @@ struct change {
 	struct hl_dispatcher *d;
 	const char *ev;                  /* how the log calls it */
 	struct hl_arena given;           /* holds what the caller gave */
-	struct hl_arena merged;          /* holds w of an update, of this try */
+	struct hl_arena kept;            /* holds w of an update, a rotation or a deletion, of this try */
 	uint32_t account, number;
 	hl_ms_t now_ms;
-	struct hl_webhook w;             /* create, update: as it is to be stored (rotate: its slices do not count) */
+	struct hl_webhook w;             /* as it is to be stored; rotate, delete: from apply on */
 	struct hl_webhook values;        /* update: the members named by fields */
 	uint32_t fields;
 	uint32_t tries;
@@ -50,7 +52,7 @@ static struct change *new_change(struct hl_dispatcher *d, const char *ev, uint32
 	if (!c)
 		return NULL;
 	hl_arena_init(&c->given, 0);
-	hl_arena_init(&c->merged, 0);
+	hl_arena_init(&c->kept, 0);
 	c->d = d;
 	c->ev = ev;
 	c->account = account;
@@ -67,7 +69,7 @@ static void destroy(struct change *c)
 	hl_idem_use_fini(&c->idem);
 	hl_buf_fini(&c->sealed);
 	hl_arena_fini(&c->given);
-	hl_arena_fini(&c->merged);
+	hl_arena_fini(&c->kept);
 	free(c);
 }
 
@@ -86,6 +88,16 @@ static bool live(struct hl_txn *txn, uint32_t account, uint32_t number, struct h
 static int absent(struct hl_txn *txn)
 {
 	return hl_txn_status(txn) ? hl_txn_status(txn) : HL_ENOTFOUND;
+}
+
+/* In apply of what begins with the stored row: keeps it as it will be, then writes it. */
+static int put(struct change *c, struct hl_txn *txn, const struct hl_webhook_row *row)
+{
+	hl_arena_reset(&c->kept);
+	int rc = hl_webhook_dup(&c->kept, &row->w, &c->w);
+	if (rc == 0)
+		hl_webhook_row_put(txn, row);
+	return rc;
 }
 
 static void submit(struct change *c, bool grows, int (*apply)(struct hl_command *, struct hl_txn *),
@@ -114,21 +126,16 @@ static void answer(struct change *c, int status, struct hl_err *err)
 {
 	struct hl_dispatcher *d = c->d;
 	struct hl_webhook_result r = { 0 };
-	struct hl_webhook w;
 	if (status == HL_EEXIST) { /* by its idempotency key */
 		r.replayed = true;
 		r.answer = hl_buf_all(&c->idem.answer);
 		status = HL_OK;
 	} else if (status == HL_OK) {
-		status = hl_webhook_get(d, c->account, c->number, true, &w);
-		if (status == HL_ENOTFOUND && c->drop_history) { /* the job was quicker: there is no row to show any more */
-			w = (struct hl_webhook){ .number = c->number, .account = c->account, .state = HL_WEBHOOK_DELETED };
-			status = HL_OK;
-		}
-		r.webhook = &w;
+		hl_webhook_view(d, hl_core_read(d), &c->w);
+		r.webhook = &c->w;
 		r.secret = hl_str_from(c->secret);
-		hl_log(&d->log, HL_LOG_INFO, c->ev, "webhook=%s number=%u account=%u state=%s", w.id, c->number, c->account,
-				hl_webhook_state_name(w.state));
+		hl_log(&d->log, HL_LOG_INFO, c->ev, "webhook=%s number=%u account=%u state=%s", c->w.id, c->number, c->account,
+				hl_webhook_state_name(c->w.state));
 	}
 	if (status) {
 		fill_error(c, status, err);
@@ -285,14 +292,14 @@ static int merge(struct change *c, struct hl_err *err)
 {
 	struct hl_webhook_row row;
 	struct hl_txn *txn = hl_core_read(c->d);
-	hl_arena_reset(&c->merged);
+	hl_arena_reset(&c->kept);
 	if (!live(txn, c->account, c->number, &row))
 		return hl_err_set(err, absent(txn), "no such webhook");
 	struct hl_webhook w = row.w;
 	uint32_t fields = c->fields;
 	hl_webhook_merge(&w, fields, &c->values);
 	if (fields & HL_WF_URL || w.name.len == 0) {
-		int rc = hl_webhook_judge_url(fields & HL_WF_URL ? c->d->egress : NULL, &c->merged, &w, err);
+		int rc = hl_webhook_judge_url(fields & HL_WF_URL ? c->d->egress : NULL, &c->kept, &w, err);
 		if (rc)
 			return rc;
 	}
@@ -306,7 +313,7 @@ static int merge(struct change *c, struct hl_err *err)
 		return rc;
 	w.revision++;
 	w.updated_at_ms = HL_MAX(hl_core_wall(c->d), w.created_at_ms);
-	return hl_webhook_dup(&c->merged, &w, &c->w);
+	return hl_webhook_dup(&c->kept, &w, &c->w);
 }
 
 static void update_done(struct hl_command *command, int status)
@@ -364,7 +371,9 @@ static int delete_apply(struct hl_command *command, struct hl_txn *txn)
 	row.w.updated_at_ms = c->now_ms;
 	row.w.previous_secret_until_ms = 0;
 	row.secret = row.previous_secret = HL_STR_NONE; /* nothing is signed for it again */
-	hl_webhook_row_put(txn, &row);
+	int rc = put(c, txn, &row);
+	if (rc)
+		return rc;
 	hl_counts_edit(txn, c->number)->parked = false;
 	hl_store_next_numbers(txn, &numbers);
 	struct hl_job_row job = { .number = numbers.job, .kind = c->drop_history ? HL_JOB_DROP_WEBHOOK : HL_JOB_CANCEL_WEBHOOK,
@@ -417,7 +426,9 @@ static int rotate_apply(struct hl_command *command, struct hl_txn *txn)
 	memcpy(row.w.secret_last4, c->w.secret_last4, sizeof(row.w.secret_last4));
 	row.w.revision++;
 	row.w.updated_at_ms = c->now_ms;
-	hl_webhook_row_put(txn, &row);
+	rc = put(c, txn, &row);
+	if (rc)
+		return rc;
 	hl_idem_use_put(&c->idem, txn, c->number);
 	HL_CRASH_POINT(ROTATE_APPLIED);
 	return hl_txn_status(txn);
