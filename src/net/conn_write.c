@@ -68,11 +68,9 @@ static int send_raw(struct hl_conn *c, uv_buf_t *bufs, unsigned n, size_t total)
 	if (c->write_broken)
 		return HL_OK;
 	if (hl_conn_unsent(c) == 0) {
-		if (HL_CRASH_NEXT(WRITE_PARTIAL)) { /* a kernel here takes megabytes at once */
-			bufs[0].len /= 2;
-			n = 1;
-		}
-		int rc = hl_send_now((uv_stream_t *)&c->tcp, bufs, n);
+		uv_buf_t half = uv_buf_init(bufs[0].base, (unsigned)(bufs[0].len / 2)); /* a kernel here takes megabytes at once */
+		bool cut = HL_CRASH_NEXT(WRITE_PARTIAL) && half.len > 0;
+		int rc = hl_send_now((uv_stream_t *)&c->tcp, cut ? &half : bufs, cut ? 1 : n);
 		if (rc == (int)total)
 			return HL_OK;
 		if (rc < 0 && rc != UV_EAGAIN) {
