@@ -39,6 +39,8 @@ void hl_core_command_done(struct hl_dispatcher *d)
 
 void hl_core_behind(struct hl_dispatcher *d)
 {
+	if (!d->behind)
+		hl_log(&d->log, HL_LOG_ERROR, "dispatcher.behind", "out of memory; changes are refused until there is enough");
 	d->behind = true;
 	hl_core_soon(d);
 }

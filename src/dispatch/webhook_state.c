@@ -122,12 +122,12 @@ hl_ms_t hl_webhook_state_catch_up(struct hl_dispatcher *d)
 	hl_subscriptions_catalogue_changed(d->subscriptions);
 	if (!c.rc)
 		hl_webhook_each(txn, 0, 0, follow_one, &c);
-	c.rc = c.rc ? c.rc : hl_txn_status(txn);
 	while (!c.rc && hl_totals_next(txn, account, &account, &totals))
 		c.rc = hl_core_set_generation(d, account, totals.generation);
+	c.rc = c.rc ? c.rc : hl_txn_status(txn);
 	if (c.rc)
 		return hl_core_mono(d) + CATCH_UP_MS;
 	d->behind = false;
-	hl_log(&d->log, HL_LOG_WARN, "webhook.changes_seen", "memory suffices again");
+	hl_log(&d->log, HL_LOG_WARN, "dispatcher.caught_up", "changes are accepted again");
 	return INT64_MAX;
 }
