@@ -26,7 +26,7 @@ void hl_delivery_requeue(struct hl_dispatcher *d, uint64_t number, const struct 
 	if (hl_map_u64_get(&d->shared.claims, number))
 		return;
 	if (!q) { /* had nothing to do until now; its windows are read from the store */
-		hl_webhook_state_changed(d, row->webhook);
+		hl_webhook_state_changed(d, row->account, row->webhook);
 		return;
 	}
 	struct hl_due due = {

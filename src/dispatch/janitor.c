@@ -195,7 +195,7 @@ static void job_done(struct hl_command *c, int status)
 		hl_queue_reload_due(q);
 		hl_scheduler_touch(&d->scheduler, q);
 	} else if (j->more_jobs && j->job_result.due_changed) {
-		hl_webhook_state_changed(d, j->job_result.webhook);
+		hl_webhook_state_changed(d, j->job_result.account, j->job_result.webhook);
 	}
 	if (j->more_jobs && may_work(d))
 		job_begin(j);

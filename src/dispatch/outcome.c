@@ -213,7 +213,7 @@ static void lost(struct hl_attempt_run *run, int status)
 		hl_queue_put_back(q, &(struct hl_work){ .delivery = run->delivery, .fresh = run->fresh }, hl_core_mono(d));
 		hl_scheduler_touch(&d->scheduler, q);
 	} else {
-		hl_webhook_state_changed(d, run->webhook);
+		hl_webhook_state_changed(d, run->event->event.account, run->webhook);
 	}
 }
 
@@ -235,7 +235,7 @@ static void done(struct hl_command *c, int status)
 		if (run->end_class == HL_CLASS_NONE)
 			tell(run, &view);
 		if (run->disabled_now)
-			hl_webhook_state_changed(d, run->webhook);
+			hl_webhook_state_changed(d, run->event->event.account, run->webhook);
 	} else if (status != 0) {
 		lost(run, status);
 	}

@@ -46,8 +46,9 @@ static bool make_queue(struct hl_dispatcher *d, const struct hl_webhook *w)
 	return q != NULL;
 }
 
-/* Everything but the account's generation. */
-static int follow(struct hl_dispatcher *d, uint32_t webhook, uint32_t *out_account)
+/* Everything but the account's generation. The row may be gone already: the storage thread drops a webhook with its history
+ * without waiting for the loop to hear of the deletion. */
+static int follow(struct hl_dispatcher *d, uint32_t account, uint32_t webhook)
 {
 	struct hl_webhook_row row;
 	struct hl_counts counts;
@@ -55,12 +56,10 @@ static int follow(struct hl_dispatcher *d, uint32_t webhook, uint32_t *out_accou
 	struct hl_queue *q = hl_queues_get(d, webhook);
 	bool found = hl_webhook_row_peek(txn, webhook, &row);
 	int rc = hl_txn_status(txn);
-	*out_account = found ? row.w.account : 0;
 	if (rc)
 		return rc;
 	if (!found || row.w.state == HL_WEBHOOK_DELETED) {
-		if (found)
-			hl_subscriptions_remove(d->subscriptions, row.w.account, webhook);
+		hl_subscriptions_remove(d->subscriptions, account, webhook);
 		if (q)
 			forget_queue(d, q);
 		return 0;
@@ -74,17 +73,18 @@ static int follow(struct hl_dispatcher *d, uint32_t webhook, uint32_t *out_accou
 	return rc;
 }
 
-void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t webhook)
+void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t account, uint32_t webhook)
 {
-	uint32_t account;
-	int rc = follow(d, webhook, &account);
+	int rc = follow(d, account, webhook);
 	HL_CRASH_POINT(WEBHOOK_DURABLE);
-	if (rc == 0 && account && !d->behind)
+	if (rc == 0 && !d->behind)
 		rc = hl_core_set_generation(d, account, hl_account_generation(hl_core_read(d), account));
 	if (rc)
 		hl_log(&d->log, HL_LOG_ERROR, "webhook.change_unseen", "webhook=%u code=%s", webhook, hl_errname(rc));
-	if (rc)
+	if (rc) {
+		hl_subscriptions_remove(d->subscriptions, account, webhook); /* put there again if it is not gone */
 		hl_core_behind(d);
+	}
 	hl_core_soon(d);
 }
 
@@ -105,8 +105,7 @@ static bool follow_type(void *data, const struct hl_event_type *t)
 static bool follow_one(void *data, const struct hl_webhook_row *row)
 {
 	struct catch_up *c = data;
-	uint32_t account;
-	c->rc = follow(c->d, row->w.number, &account);
+	c->rc = follow(c->d, row->w.account, row->w.number);
 	return c->rc == 0;
 }
 

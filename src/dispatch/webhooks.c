@@ -151,7 +151,7 @@ static void finish(struct change *c, int status)
 	struct hl_err err = { 0 };
 	hl_core_command_done(c->d);
 	if (status == 0)
-		hl_webhook_state_changed(c->d, c->number);
+		hl_webhook_state_changed(c->d, c->account, c->number);
 	answer(c, status, &err);
 }
 
@@ -329,7 +329,7 @@ static void update_done(struct hl_command *command, int status)
 	}
 	hl_core_command_done(c->d);
 	if (status == 0)
-		hl_webhook_state_changed(c->d, c->number);
+		hl_webhook_state_changed(c->d, c->account, c->number);
 	answer(c, status, &err);
 }
 

@@ -301,7 +301,7 @@ static bool retention_slice(struct hl_txn *txn, struct hl_job_row *job, size_t r
 int hl_job_step(struct hl_txn *txn, struct hl_job_row *job, hl_ms_t now_ms, uint32_t budget_us,
 		struct hl_job_result *out)
 {
-	struct hl_job_result r = { .webhook = job->webhook };
+	struct hl_job_result r = { .account = job->account, .webhook = job->webhook };
 	size_t rows = HL_MAX(HL_MIN(budget_us, (uint32_t)BUDGET_MAX_US) / CHANGE_US, 1u);
 	switch ((enum hl_job_kind)job->kind) {
 	case HL_JOB_CANCEL_WEBHOOK:

@@ -17,7 +17,7 @@ struct hl_job_result {
 	bool done;                    /* the job's row is gone */
 	uint64_t changed;             /* rows this slice changed or removed */
 	bool due_changed;             /* `webhook` has deliveries due now that it had not */
-	uint32_t webhook;             /* the job's, 0 = none */
+	uint32_t account, webhook;    /* the job's, 0 = none */
 };
 /* One slice of about budget_us (at most 2000). job: as read in this transaction (so that a batch that is run again
  * starts from the stored cursor); its row is changed, or deleted when done. Returns hl_txn_status. */
