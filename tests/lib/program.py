@@ -21,6 +21,9 @@ import time
 # Words before every command of the program: a tool that watches it, e.g. valgrind (tools/test --valgrind).
 WRAPPER = shlex.split(os.environ.get("HOOKLINE_WRAPPER", ""))
 
+# What a sanitizer writes to the log of a server, whose exit code not every test looks at.
+SANITIZER = re.compile(r"(?:ERROR|WARNING): (?:Address|Leak|Thread)Sanitizer|: runtime error: ")
+
 
 def clean_env(**more):
     """The environment without what would configure Hookline by accident."""
@@ -76,8 +79,11 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        report = SANITIZER.search(self.log(all_runs=True)) if self.process and not any(exc) else None
         if self.own:
             shutil.rmtree(self.own, ignore_errors=True)
+        if report:
+            raise AssertionError("a sanitizer's report:\n" + report.string[report.start():][:6000])
 
     def start(self, wait=True, listen=("127.0.0.1:0",)):
         with open(self.logfile, "ab") as log:
