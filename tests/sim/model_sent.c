@@ -205,11 +205,14 @@ bool sim_on_request(void *model, const struct fx_request *r, struct fx_answer *o
 		check_content(m, w, 0, r);
 		return true;
 	}
+	bool heard = sim_delivery(m, n)->known;
 	bool there = sim_learn_delivery(m, n, w->account);
 	if (!there && m->dropped_history && w->n_unsure) /* deleted, and the loop does not know yet */
 		return true;
 	SIM_CHECK(m, there, "delivery %llu is sent and not there", (sim_ull)n);
 	struct sim_delivery *d = sim_delivery(m, n);
+	if (!heard) /* stored at any time before, and a crash kept us from hearing of it */
+		d->since_mono_ms = 0;
 	SIM_CHECK(m, d->webhook == index, "delivery %llu goes to webhook %u", (sim_ull)n, w->number);
 	SIM_CHECK(m, d->n_requests - d->n_lost == d->n_told, "delivery %llu: the outcome of its attempt before is not stored",
 			(sim_ull)n);
