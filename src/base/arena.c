@@ -48,6 +48,18 @@ void hl_arena_reset(struct hl_arena *a)
 	a->head->used = 0;
 }
 
+void hl_arena_take(struct hl_arena *a, struct hl_arena *other)
+{
+	struct hl_arena_block **at = a->head ? &a->head->next : &a->head, *older = *at;
+	*at = other->head;
+	while (*at)
+		at = &(*at)->next;
+	*at = older;
+	a->used += other->used;
+	other->head = NULL;
+	other->used = 0;
+}
+
 static struct hl_arena_block *new_block(size_t cap)
 {
 	struct hl_arena_block *b = malloc(sizeof *b + cap);

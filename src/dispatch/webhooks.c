@@ -141,6 +141,8 @@ static void answer(struct change *c, int status, struct hl_err *err)
 		fill_error(c, status, err);
 		c->cb(c->data, status, err, NULL);
 	} else {
+		hl_arena_take(&d->turn, &c->given); /* what is shown lives as long as the turn */
+		hl_arena_take(&d->turn, &c->kept);
 		c->cb(c->data, HL_OK, NULL, &r);
 	}
 	destroy(c);

@@ -76,12 +76,39 @@ static void copies(void **state)
 	hl_arena_fini(&a);
 }
 
+/* What one arena took from another is whole, and goes with it. */
+static void taken(void **state)
+{
+	(void)state;
+	struct hl_arena a, b;
+	hl_arena_init(&a, 0);
+	hl_arena_init(&b, 0);
+	for (int turn = 0; turn < 3; turn++) {
+		struct hl_str s[3];
+		s[0] = turn ? hl_arena_dup(&a, HL_STR("own")) : HL_STR("own");
+		s[1] = hl_arena_dup(&b, HL_STR("first"));
+		assert_non_null(hl_arena_alloc(&b, 9000)); /* another block */
+		s[2] = hl_arena_dup(&b, HL_STR("last"));
+		size_t used = a.used + b.used;
+		hl_arena_take(&a, &b);
+		assert_true(a.used == used && b.used == 0 && !b.head);
+		hl_arena_take(&a, &b); /* nothing */
+		assert_true(a.used == used);
+		hl_arena_fini(&b);
+		assert_non_null(hl_arena_alloc(&a, 5000));
+		assert_true(hl_str_eq(s[0], HL_STR("own")) && hl_str_eq(s[1], HL_STR("first")) && hl_str_eq(s[2], HL_STR("last")));
+		hl_arena_reset(&a);
+	}
+	hl_arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(limit),
 		cmocka_unit_test(copies),
+		cmocka_unit_test(taken),
 	};
 	return RUN(tests);
 }
