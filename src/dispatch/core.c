@@ -16,7 +16,8 @@ int hl_core_admit(struct hl_dispatcher *d, struct hl_err *err)
 		return hl_err_set(err, HL_EFATAL, "the store failed; restart the process");
 	if (d->behind) {
 		hl_core_soon(d); /* another try */
-		return hl_err_set(err, HL_ENOMEM, "out of memory");
+		return hl_err_set(err, d->behind, d->behind == HL_ENOMEM ? "out of memory" :
+				"the store cannot be read; hookline check names what is damaged");
 	}
 	if (hl_commit_backlog(d->commit) >= HL_COMMIT_BACKLOG_MAX || hl_commit_backlog_bytes(d->commit) >= HL_COMMIT_BYTES_MAX)
 		return hl_err_set(err, HL_EBUSY, "too much waits for the disk");
@@ -37,12 +38,19 @@ void hl_core_command_done(struct hl_dispatcher *d)
 		hl_core_soon(d);
 }
 
-void hl_core_behind(struct hl_dispatcher *d)
+void hl_core_behind(struct hl_dispatcher *d, int rc)
 {
-	if (!d->behind)
-		hl_log(&d->log, HL_LOG_ERROR, "dispatcher.behind", "out of memory; changes are refused until there is enough");
-	d->behind = true;
+	if (d->behind != rc)
+		hl_log(&d->log, HL_LOG_ERROR, "dispatcher.behind", "code=%s; changes are refused until what is stored can be followed",
+				hl_errname(rc));
+	d->behind = rc;
 	hl_core_soon(d);
+}
+
+void hl_core_hold(struct hl_dispatcher *d)
+{
+	d->scheduler.held = d->state != HL_CORE_OPEN || d->failed || d->room == HL_ROOM_SPENT ||
+			d->n_uncommitted >= d->set.max_uncommitted;
 }
 
 /* ---- generations ---- */

@@ -59,7 +59,7 @@ struct hl_settings {
 	char user_agent[128];
 };
 
-enum hl_core_room { HL_ROOM_ENOUGH, HL_ROOM_QUOTA_FULL, HL_ROOM_DISK_FULL };
+enum hl_core_room { HL_ROOM_ENOUGH, HL_ROOM_QUOTA_FULL, HL_ROOM_DISK_FULL, HL_ROOM_SPENT };
 
 enum hl_core_state { HL_CORE_OPEN, HL_CORE_DRAINING, HL_CORE_CLOSING, HL_CORE_CLOSED };
 
@@ -75,8 +75,9 @@ struct hl_janitor;
 struct hl_dispatcher {
 	enum hl_core_state state;
 	enum hl_core_room room;          /* as last told */
+	hl_ms_t look_at_room_mono_ms;    /* while SPENT */
 	bool failed;                     /* the store failed: every change is HL_EFATAL */
-	bool behind;                     /* memory did not suffice to follow what is stored: nothing is admitted until it does */
+	int behind;                      /* 0, or why what is stored could not be followed: nothing is admitted until it is */
 	struct hl_settings set;
 	const struct hl_env *env;        /* the loop's */
 	struct hl_log log;
@@ -131,16 +132,18 @@ static inline hl_ms_t hl_core_store_wall(const struct hl_dispatcher *d) { return
 
 /* ---- shared errands (core.c) ---- */
 
-/* Whether a change may be taken now: HL_ECLOSED, HL_EFATAL, HL_EBUSY, HL_ENOMEM. */
+/* Whether a change may be taken now: HL_ECLOSED, HL_EFATAL, HL_EBUSY, HL_ENOMEM, HL_ECORRUPT. */
 HL_MUST_CHECK int hl_core_admit(struct hl_dispatcher *d, struct hl_err *err);
 /* Counts a command so that closing waits for it; call hl_core_command_done first in its done callback. */
 void hl_core_submit(struct hl_dispatcher *d, struct hl_command *c);
 void hl_core_command_done(struct hl_dispatcher *d);
-/* Memory did not suffice to follow what is stored (a webhook, an event type, a queue): all is looked at again in the next
- * ticks (hl_webhook_state_catch_up). */
-void hl_core_behind(struct hl_dispatcher *d);
+/* What is stored (a webhook, an event type, a queue) could not be followed: rc is HL_ENOMEM, or the store is damaged. All is looked
+ * at again in the next ticks (hl_webhook_state_catch_up). */
+void hl_core_behind(struct hl_dispatcher *d, int rc);
 /* The loop's read snapshot. */
 static inline struct hl_txn *hl_core_read(struct hl_dispatcher *d) { return hl_store_read(d->store); }
+/* Whether queued attempts may begin, after any change of what that depends on. */
+void hl_core_hold(struct hl_dispatcher *d);
 /* Runs hl_engine_tick in the next turn. */
 static inline void hl_core_soon(struct hl_dispatcher *d) { d->alarm.soon(d->alarm.data); }
 uint64_t hl_core_generation(struct hl_dispatcher *d, uint32_t account);

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include <stdlib.h>
 
-enum { CLOCK_JUMP_MS = 2000 };
+enum { CLOCK_JUMP_MS = 2000, ROOM_LOOK_MS = 2000 };
 
 /* ---- clock jumps ---- */
 
@@ -44,21 +44,39 @@ static void look_at_clock(struct hl_dispatcher *d)
 /* ---- room ---- */
 
 /* Here and not where it is found out: the storage thread has no log. */
-static void look_at_room(struct hl_dispatcher *d)
+static void tell_room(struct hl_dispatcher *d, const struct hl_store_usage *u)
+{
+	if (d->room == HL_ROOM_SPENT)
+		hl_log(&d->log, HL_LOG_ERROR, "store.reserve_spent", "deliveries wait, too, until the disk has room");
+	else if (d->room == HL_ROOM_DISK_FULL)
+		hl_log(&d->log, HL_LOG_ERROR, "store.disk_full", "publishes are refused until the disk has room");
+	else if (d->room == HL_ROOM_QUOTA_FULL)
+		hl_log(&d->log, HL_LOG_ERROR, "store.quota_full", "used=%llu max=%llu; publishes are refused until something is deleted",
+				(unsigned long long)u->used_bytes, (unsigned long long)u->max_bytes);
+	else
+		hl_log(&d->log, HL_LOG_WARN, "store.room", "publishes are accepted again");
+}
+
+/* Attempts whose outcomes would not fit do not begin: the commit would fail, and after the restart they would all be made
+ * again. Room is looked for with every batch; when nothing goes on, the janitor's is one. Returns when to look again. */
+static hl_ms_t look_at_room(struct hl_dispatcher *d)
 {
 	struct hl_store_usage u;
 	hl_store_usage(d->store, &u);
-	enum hl_core_room room = !hl_store_full(d->store) ? HL_ROOM_ENOUGH : u.disk_full ? HL_ROOM_DISK_FULL : HL_ROOM_QUOTA_FULL;
-	if (room == d->room)
-		return;
-	d->room = room;
-	if (room == HL_ROOM_DISK_FULL)
-		hl_log(&d->log, HL_LOG_ERROR, "store.disk_full", "publishes are refused until the disk has room");
-	else if (room == HL_ROOM_QUOTA_FULL)
-		hl_log(&d->log, HL_LOG_ERROR, "store.quota_full", "used=%llu max=%llu; publishes are refused until something is deleted",
-				(unsigned long long)u.used_bytes, (unsigned long long)u.max_bytes);
-	else
-		hl_log(&d->log, HL_LOG_WARN, "store.room", "publishes are accepted again");
+	enum hl_core_room room = !hl_store_full(d->store) ? HL_ROOM_ENOUGH : u.spent ? HL_ROOM_SPENT :
+			u.disk_full ? HL_ROOM_DISK_FULL : HL_ROOM_QUOTA_FULL;
+	if (room != d->room) {
+		d->room = room;
+		tell_room(d, &u);
+		hl_core_hold(d);
+	}
+	if (room != HL_ROOM_SPENT)
+		return INT64_MAX;
+	if (hl_core_mono(d) >= d->look_at_room_mono_ms) {
+		d->look_at_room_mono_ms = hl_core_mono(d) + ROOM_LOOK_MS;
+		hl_janitor_wake(d);
+	}
+	return d->look_at_room_mono_ms;
 }
 
 /* ---- ticks ---- */
@@ -90,11 +108,12 @@ void hl_engine_tick(struct hl_dispatcher *d)
 		return;
 	hl_ms_t behind = hl_webhook_state_catch_up(d);
 	look_at_clock(d);
-	look_at_room(d);
+	hl_ms_t room = look_at_room(d);
 	bool more = hl_scheduler_run(&d->scheduler);
 	hl_ms_t janitor = hl_janitor_tick(d);
 	hl_ms_t guest = d->guest ? d->guest->tick(d->guest->data) : INT64_MAX;
-	d->alarm.set(d->alarm.data, HL_MIN(HL_MIN(hl_scheduler_next(&d->scheduler), behind), HL_MIN(janitor, guest)));
+	hl_ms_t next = HL_MIN(HL_MIN(hl_scheduler_next(&d->scheduler), behind), HL_MIN(janitor, guest));
+	d->alarm.set(d->alarm.data, HL_MIN(next, room));
 	if (more)
 		hl_core_soon(d);
 }
@@ -114,7 +133,7 @@ static void on_fatal(void *data, const struct hl_err *err)
 {
 	struct hl_dispatcher *d = data;
 	d->failed = true;
-	d->scheduler.held = true;
+	hl_core_hold(d);
 	hl_log(&d->log, HL_LOG_ERROR, "store.failed", "text=\"%s\"", err ? err->text : "");
 	if (d->on_fatal)
 		d->on_fatal(d->hook_data, err);
@@ -136,6 +155,9 @@ static int open_store(struct hl_dispatcher *d, const struct hl_options *o, uv_lo
 	int rc = hl_store_open(&d->store, &so, err);
 	if (rc)
 		return rc;
+	rc = hl_store_reserve(d->store, 0); /* whether attempts may begin is known from the start */
+	if (rc && rc != HL_EFULL)
+		return hl_err_set(err, rc, "keep room for outcomes: %s", hl_strerror(rc));
 	rc = hl_commit_open(&d->commit, loop, d->store, &co, err);
 	if (rc)
 		return rc;
@@ -242,7 +264,7 @@ void hl_engine_drain(struct hl_dispatcher *d, hl_ms_t grace_ms, void (*on_draine
 {
 	HL_CHECK(d->state == HL_CORE_OPEN);
 	d->state = HL_CORE_DRAINING;
-	d->scheduler.held = true;
+	hl_core_hold(d);
 	d->on_drained = on_drained;
 	d->grace_until_mono_ms = hl_core_mono(d) + grace_ms;
 	hl_core_soon(d);

@@ -101,7 +101,7 @@ static void put_done(struct hl_command *command, int status)
 		int rc = hl_catalogue_put(&d->catalogue, &c->types[i]);
 		if (rc) {
 			hl_log(&d->log, HL_LOG_ERROR, "catalogue.change_unseen", "code=%s", hl_errname(rc));
-			hl_core_behind(d);
+			hl_core_behind(d, rc);
 		}
 	}
 	if (status == 0)

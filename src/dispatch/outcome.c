@@ -223,7 +223,7 @@ static void done(struct hl_command *c, int status)
 	struct hl_dispatcher *d = run->d;
 	HL_CRASH_POINT(OUTCOME_DURABLE);
 	d->n_uncommitted--;
-	d->scheduler.held = d->state != HL_CORE_OPEN || d->failed || d->n_uncommitted >= d->set.max_uncommitted;
+	hl_core_hold(d);
 	hl_core_soon(d);
 	struct hl_delivery view = { 0 };
 	bool stored = status == 0 && run->stored;
@@ -269,7 +269,6 @@ void hl_outcome_submit(struct hl_attempt_run *run)
 		.bytes = (uint32_t)(256 + run->attempt.response_body.len),
 	};
 	d->n_uncommitted++;
-	if (d->n_uncommitted >= d->set.max_uncommitted)
-		d->scheduler.held = true;
+	hl_core_hold(d);
 	hl_commit_submit(d->commit, &run->command);
 }

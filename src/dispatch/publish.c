@@ -155,7 +155,7 @@ static struct hl_queue *queue_for(struct hl_dispatcher *d, uint32_t webhook)
 	struct hl_webhook_row row;
 	if (!hl_webhook_row_peek(txn, webhook, &row)) {
 		if (hl_txn_status(txn))
-			hl_core_behind(d); /* what was just stored for it is found again then */
+			hl_core_behind(d, hl_txn_status(txn)); /* what was just stored for it is found again then */
 		return NULL;
 	}
 	if (row.w.state == HL_WEBHOOK_DELETED)

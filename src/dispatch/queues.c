@@ -12,7 +12,7 @@ struct hl_queue *hl_queues_get(struct hl_dispatcher *d, uint32_t webhook)
 /* What waits in the store for a queue that could not be made is found again when memory catches up. */
 static struct hl_queue *no_memory(struct hl_dispatcher *d)
 {
-	hl_core_behind(d);
+	hl_core_behind(d, HL_ENOMEM);
 	return NULL;
 }
 

@@ -1,8 +1,9 @@
 /* One function for every way a webhook can change (create, update, pause, resume, disable, delete, rotate): it looks at the
  * row as stored and makes memory agree. So no path can forget a part.
  *
- * When memory does not suffice for that, the dispatcher is behind: nothing new is admitted, no generation is raised (so what was
- * matched before does not pass either), and each tick looks at everything again, as a start does, until all of it was followed. */
+ * When memory does not suffice for that (or the row cannot be read), the dispatcher is behind: nothing new is admitted, no
+ * generation is raised (so what was matched before does not pass either), and each tick looks at everything again, as a start
+ * does, until all of it was followed. */
 #include "dispatch/webhook_state.h"
 
 #include "dispatch/destination.h"
@@ -83,7 +84,7 @@ void hl_webhook_state_changed(struct hl_dispatcher *d, uint32_t account, uint32_
 		hl_log(&d->log, HL_LOG_ERROR, "webhook.change_unseen", "webhook=%u code=%s", webhook, hl_errname(rc));
 	if (rc) {
 		hl_subscriptions_remove(d->subscriptions, account, webhook); /* put there again if it is not gone */
-		hl_core_behind(d);
+		hl_core_behind(d, rc);
 	}
 	hl_core_soon(d);
 }
@@ -124,9 +125,11 @@ hl_ms_t hl_webhook_state_catch_up(struct hl_dispatcher *d)
 	while (!c.rc && hl_totals_next(txn, account, &account, &totals))
 		c.rc = hl_core_set_generation(d, account, totals.generation);
 	c.rc = c.rc ? c.rc : hl_txn_status(txn);
-	if (c.rc)
+	if (c.rc) {
+		d->behind = c.rc;
 		return hl_core_mono(d) + CATCH_UP_MS;
-	d->behind = false;
+	}
+	d->behind = 0;
 	hl_log(&d->log, HL_LOG_WARN, "dispatcher.caught_up", "changes are accepted again");
 	return INT64_MAX;
 }

@@ -264,7 +264,8 @@ int hl_store_reserve(struct hl_store *s, uint64_t batch_bytes)
 
 void hl_store_usage(struct hl_store *s, struct hl_store_usage *out)
 {
-	struct hl_store_usage u = { .max_bytes = s->room.max_bytes, .disk_full = atomic_load(&s->room.disk_full) };
+	struct hl_store_usage u = { .max_bytes = s->room.max_bytes, .disk_full = atomic_load(&s->room.disk_full),
+		.spent = atomic_load(&s->room.spent) };
 	u.file_bytes = atomic_load(&s->room.pages) * s->room.page_size;
 	u.used_bytes = hl_room_used(&s->room);
 	u.free_bytes = u.file_bytes - u.used_bytes;

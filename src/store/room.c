@@ -9,7 +9,7 @@
 #include <hookline/error.h>
 #include <sys/statvfs.h>
 
-enum { FULL_PERCENT = 85 };
+enum { FULL_PERCENT = 85, SPENT_PART = 4 };
 
 static bool blocks_free(int fd, uint64_t bytes)
 {
@@ -32,6 +32,15 @@ static bool allocate(struct hl_room *r, int fd, uint64_t upto)
 	return rc == 0;
 }
 
+/* What an earlier process had allocated is not known, but asking for it again costs no room. */
+static bool some_left(struct hl_room *r, int fd, uint64_t end, uint64_t least)
+{
+	if (r->no_fallocate)
+		return blocks_free(fd, least);
+	uint64_t left = atomic_load(&r->free_pages) * r->page_size + (r->reserved_to > end ? r->reserved_to - end : 0);
+	return left >= least || allocate(r, fd, end + least);
+}
+
 int hl_room_reserve(struct hl_room *r, int fd, uint64_t batch_bytes)
 {
 	uint64_t end = atomic_load(&r->pages) * r->page_size;
@@ -44,6 +53,7 @@ int hl_room_reserve(struct hl_room *r, int fd, uint64_t batch_bytes)
 	if (!ok && r->no_fallocate)
 		ok = blocks_free(fd, need);
 	atomic_store(&r->disk_full, !ok);
+	atomic_store(&r->spent, !ok && !some_left(r, fd, end, need / SPENT_PART));
 	return ok ? 0 : HL_EFULL;
 }
 

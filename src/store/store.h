@@ -65,6 +65,7 @@ struct hl_store_usage {
 	uint64_t file_bytes;
 	uint64_t max_bytes;
 	bool disk_full;               /* the reserve could not be kept at the last batch */
+	bool spent;                   /* and little of it is left: what calls for outcomes should wait */
 };
 void hl_store_usage(struct hl_store *s, struct hl_store_usage *out);
 bool hl_store_full(struct hl_store *s);       /* from 85 % of max_bytes, or disk_full */

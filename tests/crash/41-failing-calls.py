@@ -234,6 +234,29 @@ class Full(Base):
     def test_disk(self):
         self.full(ENOSPC)
 
+    def test_nothing_is_sent_when_its_outcome_would_not_fit(self):
+        """Else the commit fails, and after the restart the same requests are sent again. Tests of webhooks keep no outcome."""
+        with self.server() as server:
+            api = server.client()
+            hook = api.webhook(self.receiver.url + "/status/200/wait")
+            due = time.time() + 1
+            for n in range(5):
+                api.publish("wait", n, deliver_after=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due)))
+            self.assertEqual(server.stop(), 0)
+            self.control.allocate = ENOSPC
+            server.start()
+            api = server.client()
+            server.wait_log("ev=store.reserve_spent")
+            until(lambda: time.time() > due + 0.5)
+            self.assertEqual(api.post("/v1/webhooks/%s/test" % hook["id"]).status, 200)
+            self.assertEqual([r["target"] for r in self.receiver.records], ["/status/200/wait"])
+            self.assertEqual(api.get("/readyz").status, 503)
+            self.control.clear()
+            api.wait_deliveries("succeeded", webhook=hook["id"], n=5)
+            until(lambda: api.get("/readyz").status == 200)
+            self.assertEqual(server.stop(), 0)
+        self.clean()
+
     def test_quota(self):
         self.full(EDQUOT)
 

@@ -667,8 +667,15 @@ static void test_disk_full(void **state)
 	for (unsigned i = 0; i < 300; i++)
 		assert_int_equal(run_one(c, apply_counts, false, i), 0);
 	assert_int_equal(run_one(c, apply_event, true, number), HL_EFULL);
+	unsigned n = 0; /* outcomes that grow the store, until it says that they should end: before one fails */
+	for (; !u.spent && n < 1000; n++, hl_store_usage(f.store, &u))
+		assert_int_equal(run_one(c, apply_event, false, ++number), 0);
+	assert_true(u.spent && n > 10);
+	assert_int_equal(run_one(c, apply_event, false, ++number), 0);
 	assert_int_equal(mount("none", mount_point, "tmpfs", MS_REMOUNT, "size=12m"), 0);
 	assert_int_equal(run_one(c, apply_event, true, ++number), 0);
+	hl_store_usage(f.store, &u);
+	assert_false(u.spent || u.disk_full);
 	hl_commit_close(c, nothing, NULL);
 	audit_clean(&f);
 	hl_store_close(f.store);
