@@ -18,6 +18,7 @@ struct change {
 	hl_delivery_cb cb;
 	void *data;
 	bool changed;                    /* found by apply: there was something to do */
+	struct hl_delivery_row row;      /* as retry's apply left it, without last_error */
 };
 
 void hl_delivery_requeue(struct hl_dispatcher *d, uint64_t number, const struct hl_delivery_row *row)
@@ -123,18 +124,28 @@ static int retry_apply(struct hl_command *command, struct hl_txn *txn)
 	}
 	hl_delivery_change(txn, c->number, &old, &row);
 	c->changed = true;
+	c->row = row;
+	c->row.last_error = HL_STR_NONE;
 	return hl_txn_status(txn);
 }
 
+/* What is stored now counts; when it cannot be read, what was stored by us is tried. */
 static void retry_done(struct hl_command *command, int status)
 {
 	struct change *c = HL_CONTAINER_OF(command, struct change, command);
 	struct hl_dispatcher *d = c->d;
+	struct hl_txn *txn = hl_core_read(d);
 	struct hl_delivery_row row;
 	hl_core_command_done(d);
-	if (status == 0 && c->changed && hl_delivery_row_get(hl_core_read(d), c->number, &row) &&
-			row.state == HL_DELIVERY_PENDING && row.next_at_ms)
-		hl_delivery_requeue(d, c->number, &row);
+	if (status == 0 && c->changed) {
+		bool found = hl_delivery_row_get(txn, c->number, &row);
+		if (!found && hl_txn_status(txn)) {
+			row = c->row;
+			found = true;
+		}
+		if (found && row.state == HL_DELIVERY_PENDING && row.next_at_ms)
+			hl_delivery_requeue(d, c->number, &row);
+	}
 	finish(c, status, "the webhook of this delivery is deleted");
 }
 
