@@ -17,7 +17,8 @@
  * than one 100-continue (417), more framing than body (400). Of an answer: 101, too many 1xx. Answers are exempt from the
  * checks of Host, method, target and 1.0. llhttp never completes a 204 or 304 that announces a length, nor an answer to
  * HEAD: it is told that no body follows.
- * However the bytes are cut, the verdict is the same: what is wrong first is found first. */
+ * However the bytes are cut, the verdict is the same. llhttp hands over part of a name or target wherever a piece ends: its
+ * limit is judged when it is complete, or else the cut would decide whether that or garbage in its rest is found. */
 #include "http/message.h"
 #include "base/check.h"
 #include "base/defs.h"
@@ -87,6 +88,12 @@ static int on_url(llhttp_t *p, const char *at, size_t len)
 	if (m->target_len == 0)
 		m->target_at = (uint32_t)(at - m->headers.bytes.data);
 	m->target_len += (uint32_t)len;
+	return 0;
+}
+
+static int on_url_complete(llhttp_t *p)
+{
+	struct hl_message *m = p->data;
 	return m->target_len > m->limits->target_max ? refuse(m, 414, "the request target is too long") : 0;
 }
 
@@ -106,8 +113,9 @@ static int on_header_field(llhttp_t *p, const char *at, size_t len)
 		e->name_len = (uint16_t)(e->name_len + len);
 		return 0;
 	}
-	if (h->n == m->limits->headers_max)
-		return refuse(m, 431, "too many header fields");
+	m->fields_over = h->n == m->limits->headers_max;
+	if (m->fields_over)
+		return 0;
 	h->v[h->n++] = (struct hl_header_entry){ .name_at = (uint16_t)offset, .name_len = (uint16_t)len };
 	m->span = SPAN_NAME;
 	return 0;
@@ -117,6 +125,8 @@ static int on_header_field(llhttp_t *p, const char *at, size_t len)
 static int on_header_field_complete(llhttp_t *p)
 {
 	struct hl_message *m = p->data;
+	if (m->fields_over)
+		return refuse(m, 431, "too many header fields");
 	struct hl_str name = { m->trailer, m->trailer_len };
 	m->trailer_len = 0;
 	if (hl_str_ieq(name, HL_STR("content-length")) || hl_str_ieq(name, HL_STR("transfer-encoding"))
@@ -196,6 +206,7 @@ static int on_message_complete(llhttp_t *p)
 
 static const llhttp_settings_t settings = {
 	.on_url = on_url,
+	.on_url_complete = on_url_complete,
 	.on_header_field = on_header_field,
 	.on_header_field_complete = on_header_field_complete,
 	.on_header_value = on_header_value,
@@ -216,11 +227,10 @@ static void begin_head(struct hl_message *m)
 	m->headers.n = 0;
 	m->method = HL_METHOD_GET; /* of the request before it might have been HEAD, and a refusal would lose its body */
 	m->target = HL_STR_NONE;
-	m->status = 0;
-	m->minor = 0;
+	m->status = m->minor = 0;
 	m->chunked = m->keep_alive = m->expects_continue = m->until_eof = false;
 	m->content_length = -1;
-	m->head_seen = m->ended_seen = m->in_trailers = m->stopped = false;
+	m->head_seen = m->ended_seen = m->in_trailers = m->stopped = m->fields_over = false;
 	m->line = HL_LINE_MIDDLE;
 	m->span = SPAN_NONE;
 	m->target_at = m->target_len = m->trailer_len = 0;
@@ -282,13 +292,9 @@ static bool run(struct hl_message *m, size_t at, size_t n)
 static bool method_known(unsigned llhttp_method, enum hl_method *out)
 {
 	switch (llhttp_method) {
-	case HTTP_GET: *out = HL_METHOD_GET; return true;
-	case HTTP_HEAD: *out = HL_METHOD_HEAD; return true;
-	case HTTP_POST: *out = HL_METHOD_POST; return true;
-	case HTTP_PUT: *out = HL_METHOD_PUT; return true;
-	case HTTP_PATCH: *out = HL_METHOD_PATCH; return true;
-	case HTTP_DELETE: *out = HL_METHOD_DELETE; return true;
-	case HTTP_OPTIONS: *out = HL_METHOD_OPTIONS; return true;
+#define HL_X(number, name) case HTTP_##name: *out = HL_METHOD_##name; return true;
+	HL_METHOD_TABLE(HL_X)
+#undef HL_X
 	default: return false;
 	}
 }
@@ -377,8 +383,6 @@ static enum hl_step step_head(struct hl_message *m, struct hl_str *in)
 	while (in->len) {
 		if (m->headers.bytes.len == 0 && !skip_blank(m, in))
 			return HL_STEP_BAD;
-		if (in->len == 0)
-			return HL_STEP_MORE;
 		bool end;
 		const char *reason;
 		size_t n = hl_framing_scan(&m->line, *in, &end, &reason), room = m->limits->head_max - m->head_len;
@@ -388,6 +392,8 @@ static enum hl_step step_head(struct hl_message *m, struct hl_str *in)
 		enum hl_step step = n ? read_head(m, in, n, end && !over) : HL_STEP_MORE;
 		if (step != HL_STEP_MORE)
 			return step;
+		if (over && m->target_len > m->limits->target_max) /* its end is not even within the head */
+			return bad(m, 414, "the request target is too long");
 		if (over)
 			return bad(m, 431, "the head is too large");
 		if (reason)

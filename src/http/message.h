@@ -73,6 +73,7 @@ struct hl_message {
 	/* private */
 	bool head_request;          /* response to a HEAD: no body whatever the fields say */
 	bool head_seen, ended_seen; /* llhttp's callbacks */
+	bool fields_over;           /* the name being read is of one field too many */
 	bool in_trailers;           /* the last chunk is behind us */
 	bool stopped;               /* llhttp waits for llhttp_resume */
 	uint8_t blank;              /* bytes of empty lines before the head */

@@ -10,7 +10,26 @@ struct seen {
 	uint16_t status;           /* of the last head (of a refusal: what to answer) */
 	bool ended;                /* by the end of the stream, or before */
 	struct hl_buf body;        /* all bodies, one after the other */
+	struct hl_buf heads_said;  /* what the reader made of each head, and whether the connection stays */
 };
+
+static inline void say(struct hl_buf *out, struct hl_str s)
+{
+	hl_buf_str(out, s);
+	hl_buf_char(out, '\0'); /* in no head */
+}
+
+static inline void say_head(struct hl_buf *out, struct hl_message *m)
+{
+	const int64_t numbers[] = { m->method, m->minor, m->chunked, m->content_length, m->expects_continue, m->until_eof };
+	hl_buf_add(out, numbers, sizeof(numbers));
+	say(out, m->target);
+	for (size_t i = 0; i < m->headers.n; i++) {
+		struct hl_header h = hl_headers_at(&m->headers, i);
+		say(out, h.name);
+		say(out, h.value);
+	}
+}
 
 /* Looks at every complete head; *head_request decides what the next answer is to. */
 typedef void (*look)(const struct hl_message *m);
@@ -26,6 +45,7 @@ static inline void feed(struct hl_message *m, struct hl_str in, bool head_reques
 			s->heads++;
 			s->status = m->status;
 			body_len = 0;
+			say_head(&s->heads_said, m);
 			look(m);
 		} else if (step == HL_STEP_BODY) {
 			HL_CHECK(m->chunk.len);
@@ -35,6 +55,7 @@ static inline void feed(struct hl_message *m, struct hl_str in, bool head_reques
 			HL_CHECK(body_len == m->body_len && (m->chunked || m->content_length < 0 || head_request ||
 					m->kind == HL_MESSAGE_RESPONSE || body_len == (uint64_t)m->content_length));
 			s->ends++;
+			hl_buf_char(&s->heads_said, m->keep_alive ? '+' : '-');
 			hl_message_next(m, head_request);
 			body_len = 0;
 		}
@@ -69,9 +90,12 @@ static inline void same(struct seen *a, struct seen *b)
 {
 	HL_CHECK(a->heads == b->heads && a->ends == b->ends && a->bad == b->bad && a->ended == b->ended);
 	HL_CHECK(a->status == b->status);
+	HL_CHECK(hl_str_eq(hl_buf_all(&a->heads_said), hl_buf_all(&b->heads_said)));
 	HL_CHECK(a->bad || hl_str_eq(hl_buf_all(&a->body), hl_buf_all(&b->body)));
 	hl_buf_fini(&a->body);
 	hl_buf_fini(&b->body);
+	hl_buf_fini(&a->heads_said);
+	hl_buf_fini(&b->heads_said);
 }
 
 #endif
