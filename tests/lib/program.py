@@ -79,7 +79,8 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        report = SANITIZER.search(self.log(all_runs=True)) if self.process and not any(exc) else None
+        look = not any(exc) and os.path.exists(self.logfile) # a test may have taken it away
+        report = SANITIZER.search(self.log(all_runs=True)) if look else None
         if self.own:
             shutil.rmtree(self.own, ignore_errors=True)
         if report:
