@@ -1,5 +1,6 @@
 """The server under test through its many lives: starting it with a wish to die, ending it, asking it."""
 import os
+import re
 import signal
 import time
 
@@ -80,9 +81,9 @@ class Host(Server):
         return code
 
     def sound(self, why):
-        """hookline check, on a store nobody writes to."""
+        """hookline check, on a store nobody writes to; a successor that stands still may hold its lock."""
         code, out, err = harness.run("check", self.data)
-        if (code, out.splitlines()[-1:]) != (0, ["clean"]):
+        if code or not re.match("clean($| .a server writes meanwhile)", out.splitlines()[-1]):
             raise AssertionError("hookline check, %s: exit %s\n%s%s" % (why, code, out[-3000:], err[-1000:]))
 
     def errors(self):
