@@ -378,6 +378,8 @@ hl_ms_t hl_janitor_tick(struct hl_dispatcher *d)
 		return INT64_MAX;
 	if (hl_store_full(d->store)) /* publishers wait: what may go now goes soon */
 		j->upkeep_mono_ms = HL_MIN(j->upkeep_mono_ms, now + FULL_UPKEEP_MS);
+	else if (d->queues.count > 0) /* it was put off when there were none */
+		j->upkeep_mono_ms = HL_MIN(j->upkeep_mono_ms, now + UPKEEP_MS);
 	tick_index(j, now);
 	if (j->more_jobs && !j->working)
 		job_begin(j);

@@ -73,7 +73,7 @@ void sim_on_attempt(void *fixture, const struct hl_outcome *o)
 	if (!d->early || !d->told || d->asked_ms) {
 		d->told = true;
 		d->due_at_ms = o->delivery->next_at_ms;
-		d->since_mono_ms = d->sent_mono_ms;
+		d->since_mono_ms = d->early && !d->asked_ms ? 0 : d->sent_mono_ms; /* 0: due as an attempt said that a crash kept from us */
 		d->hint = d->asked_ms != 0;
 	}
 	w->parked |= w->parking_mono_ms && d->sent_mono_ms + o->attempt->total_ms >= w->parking_mono_ms;
