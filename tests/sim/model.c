@@ -49,7 +49,8 @@ bool sim_learn_delivery(struct sim *m, uint64_t number, uint32_t account)
 	d->single = hl_delivery_row_get(hl_core_read(m->f.d), number, &row) && row.flags & HL_DF_SINGLE_SHOT;
 	if (hl_event_get(m->f.d, account, v.event, &e) == 0 && number - e.first_delivery < e.n_deliveries) {
 		d->due_at_ms = e.deliver_after_ms;
-		d->expires_at_ms = w->recovering ? 0 : e.expires_at_ms; /* what expired may come back */
+		bool back = w->recovering || v.last_class == HL_CLASS_EXPIRED; /* what expired may come back, or has */
+		d->expires_at_ms = back ? 0 : e.expires_at_ms;
 	}
 	return true;
 }
