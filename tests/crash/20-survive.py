@@ -207,7 +207,12 @@ class Survive(unittest.TestCase):
                     m.compare(self, server)
             total = sum(m.count for m in models)
             acked = {id for m in models for id in m.events.values()}
-            harness.until(lambda: acked <= {r["headers"]["webhook-id"] for r in receiver.of("/ok/shared")}, "every event to arrive", 60)
+            try:
+                harness.until(lambda: acked <= {r["headers"]["webhook-id"] for r in receiver.of("/ok/shared")}, "every event to arrive", 60)
+            except AssertionError as e:
+                missing = sorted(acked - {r["headers"]["webhook-id"] for r in receiver.of("/ok/shared")})
+                told = [models[0].api.get("/v1/deliveries?event=" + id).json for id in missing[:3]]
+                self.fail("%s, seed %d; %d missing: %s\n%s" % (e, SEED, len(missing), told, server.log()[-2000:]))
             self.assertEqual(server.stop(), 0, server.log()[-2000:])
             code, out, err = server.check()
             self.assertEqual((code, out.splitlines()[-1]), (0, "clean"), out + err)
